@@ -1,0 +1,83 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Arrows only point down: each room may use the rooms below it, never one above.
+//
+//     SpindleCLI           the `spindle` command
+//     Spindle              the one import users need
+//     SpindleProcesses     = multiprocessing
+//     SpindleFutures       = concurrent.futures
+//     SpindleQueues        = queue
+//     SpindleThreads       = threading
+//     SpindleGround        parking, time, cancellation, shutdown
+//     CSpindle             every system call
+
+let strict: [SwiftSetting] = [.strictMemorySafety()]
+
+let package = Package(
+  name: "Spindle",
+  products: [
+    .library(name: "Spindle", targets: ["Spindle"]),
+    .executable(name: "spindle", targets: ["SpindleCLI"]),
+  ],
+  traits: [
+    .trait(
+      name: "PortableParking",
+      description: "Park threads on pthread mutexes and conditions instead of Linux futexes.")
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+  ],
+  targets: [
+    .target(
+      name: "CSpindle",
+      cSettings: [.define("SPINDLE_PORTABLE_PARKING", .when(traits: ["PortableParking"]))]),
+    .target(name: "SpindleGround", dependencies: ["CSpindle"], swiftSettings: strict),
+    .target(name: "SpindleThreads", dependencies: ["SpindleGround"], swiftSettings: strict),
+    .target(
+      name: "SpindleQueues", dependencies: ["SpindleGround", "SpindleThreads"],
+      swiftSettings: strict),
+    .target(
+      name: "SpindleFutures", dependencies: ["SpindleGround", "SpindleThreads", "SpindleQueues"],
+      swiftSettings: strict),
+    .target(
+      name: "SpindleProcesses",
+      dependencies: ["CSpindle", "SpindleGround", "SpindleThreads", "SpindleQueues", "SpindleFutures"],
+      swiftSettings: strict),
+    .target(
+      name: "Spindle",
+      dependencies: [
+        "SpindleGround", "SpindleThreads", "SpindleQueues", "SpindleFutures", "SpindleProcesses",
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "SpindleCLI",
+      dependencies: [
+        "Spindle", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
+    .target(
+      name: "SpindleTestSupport", dependencies: ["SpindleGround"],
+      path: "Tests/SpindleTestSupport", swiftSettings: strict),
+    .testTarget(
+      name: "SpindleGroundTests", dependencies: ["SpindleGround", "SpindleTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SpindleThreadsTests", dependencies: ["Spindle", "SpindleTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SpindleQueuesTests", dependencies: ["Spindle", "SpindleTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SpindleFuturesTests", dependencies: ["Spindle", "SpindleTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SpindleProcessesTests", dependencies: ["Spindle", "SpindleTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SpindleCLITests", dependencies: ["Spindle", "SpindleTestSupport"],
+      swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

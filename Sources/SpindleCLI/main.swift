@@ -1,0 +1,3 @@
+import Spindle
+let p = Probe()
+print(p.bump())
