@@ -58,10 +58,10 @@ let package = Package(
       swiftSettings: strict),
 
     .target(
-      name: "SpindleTestSupport", dependencies: ["SpindleGround"],
+      name: "SpindleTestSupport", dependencies: ["CSpindle", "SpindleGround"],
       path: "Tests/SpindleTestSupport", swiftSettings: strict),
     .testTarget(
-      name: "SpindleGroundTests", dependencies: ["SpindleGround", "SpindleTestSupport"],
+      name: "SpindleGroundTests", dependencies: ["CSpindle", "SpindleGround", "SpindleTestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "SpindleThreadsTests", dependencies: ["Spindle", "SpindleTestSupport"],

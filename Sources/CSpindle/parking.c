@@ -1,1 +1,107 @@
+#define _GNU_SOURCE
 #include "CSpindle.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <time.h>
+
+int64_t spindle_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void spindle_yield(void) { sched_yield(); }
+
+void spindle_nap(int64_t nanoseconds) {
+  struct timespec t = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  nanosleep(&t, NULL);
+}
+
+int32_t spindle_processors(void) {
+  static int32_t known;
+  int32_t count = __atomic_load_n(&known, __ATOMIC_RELAXED);
+  if (count) return count;
+  cpu_set_t set;
+  // More processors than a cpu_set_t holds: certainly more than one, which is all callers ask.
+  count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : CPU_SETSIZE;
+  if (count < 1) count = 1;
+  __atomic_store_n(&known, count, __ATOMIC_RELAXED);
+  return count;
+}
+
+static struct timespec timespec_of(int64_t deadline) {
+  if (deadline < 0) deadline = 0;
+  return (struct timespec){deadline / 1000000000, deadline % 1000000000};
+}
+
+#if defined(__linux__) && !defined(SPINDLE_PORTABLE_PARKING)
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int spindle_wait(const uint32_t *word, uint32_t expected, int64_t deadline) {
+  struct timespec t = timespec_of(deadline);
+  // FUTEX_WAIT_BITSET takes an absolute time, so that early returns do not stretch a wait.
+  long r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+                   deadline == SPINDLE_NEVER ? NULL : &t, NULL, FUTEX_BITSET_MATCH_ANY);
+  return !(r == -1 && errno == ETIMEDOUT);
+}
+
+void spindle_wake(const uint32_t *word, int32_t count) {
+  syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0);
+}
+
+#else
+
+#include <pthread.h>
+
+// Words share buckets, so a wake-up wakes a whole bucket and each sleeper looks at its own word:
+// more early returns than a futex, the same meaning.
+#define BUCKETS 64
+static struct bucket {
+  pthread_mutex_t mutex;
+  pthread_cond_t condition;
+} buckets[BUCKETS];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void prepare(void) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  for (int i = 0; i < BUCKETS; i++) {
+    pthread_mutex_init(&buckets[i].mutex, NULL);
+    pthread_cond_init(&buckets[i].condition, &attributes);
+  }
+  pthread_condattr_destroy(&attributes);
+}
+
+static struct bucket *bucket_of(const uint32_t *word) {
+  pthread_once(&once, prepare);
+  return &buckets[((uintptr_t)word >> 4) * 0x9E3779B97F4A7C15u >> 58];
+}
+
+int spindle_wait(const uint32_t *word, uint32_t expected, int64_t deadline) {
+  struct bucket *b = bucket_of(word);
+  struct timespec t = timespec_of(deadline);
+  int result = 0;
+  pthread_mutex_lock(&b->mutex);
+  if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == expected)
+    result = deadline == SPINDLE_NEVER ? pthread_cond_wait(&b->condition, &b->mutex)
+                                       : pthread_cond_timedwait(&b->condition, &b->mutex, &t);
+  pthread_mutex_unlock(&b->mutex);
+  return result != ETIMEDOUT;
+}
+
+void spindle_wake(const uint32_t *word, int32_t count) {
+  (void)count;
+  struct bucket *b = bucket_of(word);
+  // The mutex makes "look at the word, then sleep" one step against this wake-up.
+  pthread_mutex_lock(&b->mutex);
+  pthread_mutex_unlock(&b->mutex);
+  pthread_cond_broadcast(&b->condition);
+}
+
+#endif

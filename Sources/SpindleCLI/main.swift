@@ -1,3 +1,1 @@
-import Spindle
-let p = Probe()
-print(p.bump())
+print("spindle")

@@ -1,0 +1,65 @@
+import CSpindle
+import Synchronization
+
+/// A request to stop, which running code looks at and obeys by itself.
+///
+///     let token = CancellationToken()
+///     let worker = OSThread.spawn { while !token.isRequested { step() } }
+///     token.request()
+///     worker.join()
+///
+/// One way only: once requested it stays so. What happened before `request()` is visible to whoever sees
+/// `isRequested`. It stops nothing by force; nothing but the code that looks at it changes its course.
+public final class CancellationToken: Sendable {
+  private let requested = Atomic<Bool>(false)
+
+  public init() {}
+
+  /// Whether somebody asked to stop.
+  public var isRequested: Bool { requested.load(ordering: .acquiring) }  // pairs with request()
+
+  /// Asks to stop. May be called from any thread, any number of times.
+  public func request() { requested.store(true, ordering: .releasing) }
+}
+
+/// Whether the code that runs now was asked to stop.
+///
+///     pool.submit {
+///       for row in rows {
+///         if Cancellation.isRequested { return partial }
+///         ...
+///       }
+///     }
+///
+/// Inside a closure that a pool runs: its future's token. Inside a Swift task: the task. Elsewhere: never.
+public enum Cancellation {
+  /// Whether the running closure or task was asked to stop.
+  public static var isRequested: Bool {
+    if let token = current, token.isRequested { return true }
+    return Task.isCancelled
+  }
+
+  /// Throws `CancellationError` when the running closure or task was asked to stop.
+  public static func check() throws(CancellationError) {
+    if isRequested { throw CancellationError() }
+  }
+
+  /// The token of the closure that this thread runs, nil outside of one.
+  public static var current: CancellationToken? {
+    // SAFETY: `with` keeps the token alive for as long as the thread-local word names it.
+    unsafe spindle_token().map { unsafe Unmanaged<CancellationToken>.fromOpaque($0).takeUnretainedValue() }
+  }
+
+  /// Runs `body` with `token` as the current one; nests.
+  package static func with<Result, Failure: Error>(
+    _ token: CancellationToken, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let outer = unsafe spindle_token()
+    unsafe spindle_set_token(Unmanaged.passUnretained(token).toOpaque())
+    defer {
+      unsafe spindle_set_token(outer)
+      extendLifetime(token)
+    }
+    return try body()
+  }
+}

@@ -1,0 +1,78 @@
+import Synchronization
+
+extension ParkingSpot {
+  /// Blocks the thread until `attempt` succeeds. False when the deadline passed first.
+  ///
+  /// `attempt` makes the change waited for in one atomic step, or none and returns false; it runs without any lock
+  /// held here, many times, on this thread. `purpose` is what a report of hanging threads prints.
+  @inline(never) @usableFromInline
+  package func wait(_ purpose: StaticString, until deadline: Deadline = .never, attempt: () -> Bool) -> Bool {
+    if !isReserved, attempt() { return true }  // S1
+    if deadline == .immediate { return false }
+    if spin(attempt) { return true }
+    let waiter = Waiter()
+    let record = WaitReport.begin(purpose, waiter)
+    defer { WaitReport.end(record) }
+    var overtaken = 0
+    var reserving = false
+    defer { if reserving { unreserve() } }
+    while true {
+      reserving = overtaken >= Self.patience
+      enqueue(waiter, first: overtaken > 0, reserving: reserving)  // S2
+      atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
+      if reserving || !isReserved, attempt() {  // S4
+        leave(waiter)
+        return true
+      }
+      if !waiter.sleep(until: deadline, spinning: false), giveUp(waiter) { return false }  // S5
+      waiter.reset()
+      if attempt() || spin(attempt) { return true }
+      if deadline.hasPassed { return false }
+      overtaken += 1
+    }
+  }
+
+  /// Blocks the thread until a waker ends this very sleep; returns the waker's code, nil when the deadline passed first.
+  ///
+  /// For what is not an attempt: a condition's notification, a barrier's release. `afterListing` runs once the waiter
+  /// can be woken, and returns false when there is no need to sleep after all; then the result is `unneeded`.
+  @inline(never) @usableFromInline
+  package func park(
+    _ purpose: StaticString, until deadline: Deadline = .never, unneeded: UInt32 = 0, afterListing: () -> Bool
+  ) -> UInt32? {
+    let waiter = Waiter()
+    enqueue(waiter)  // S2
+    atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
+    if !afterListing() {  // S4
+      if remove(waiter) { return unneeded }
+      return endOfSleep(waiter)
+    }
+    if deadline == .immediate, giveUp(waiter) { return nil }
+    let record = WaitReport.begin(purpose, waiter)
+    defer { WaitReport.end(record) }
+    if !waiter.sleep(until: deadline, spinning: true), giveUp(waiter) { return nil }  // S5
+    return endOfSleep(waiter)
+  }
+
+  /// The code of a waiter that a waker has taken from the list. The waker may be between taking and ending it.
+  private func endOfSleep(_ waiter: Waiter) -> UInt32 {
+    while true {
+      if let code = waiter.wakeCode { return code }
+      _ = waiter.sleep(until: .never, spinning: true)
+    }
+  }
+
+  private func spin(_ attempt: () -> Bool) -> Bool {
+    var spin = SpinPolicy()
+    while !isReserved, spin.pauseOrYield() {
+      if !isReserved, attempt() { return true }
+    }
+    return false
+  }
+
+  /// Leaves the list after a success at S4. A waker that chose this waiter meanwhile meant its wake-up for
+  /// somebody who needs it: pass it on.
+  func leave(_ waiter: Waiter) {
+    if !remove(waiter) { wake() }
+  }
+}

@@ -1,0 +1,1 @@
+// The room of threads and locks.

@@ -1,0 +1,73 @@
+import CSpindle
+import SpindleGround
+import Synchronization
+import Testing
+
+/// A counter of permits on one spot: the smallest primitive that waits.
+final class Permits: Sendable {
+  let spot = ParkingSpot()
+  let count = Atomic<Int>(0)
+
+  func take() -> Bool {
+    var now = count.load(ordering: .sequentiallyConsistent)
+    while now > 0 {
+      let (done, seen) = count.compareExchange(expected: now, desired: now - 1, ordering: .sequentiallyConsistent)
+      if done { return true }
+      now = seen
+    }
+    return false
+  }
+  func give(_ n: Int = 1) {
+    count.wrappingAdd(n, ordering: .sequentiallyConsistent)
+    spot.wake(n)
+  }
+  func wait(_ timeout: Duration? = nil) -> Bool {
+    spot.wait("a permit", until: Deadline(after: timeout)) { take() }
+  }
+  func wait(_ timeout: Duration? = nil) async throws -> Bool {
+    try await spot.wait("a permit", owner: self, until: Deadline(after: timeout)) { take() }
+  }
+}
+
+@Suite struct ParkingTests {
+  @Test func aThreadAndATaskSleepOnTheSameSpot() async throws {
+    let permits = Permits()
+    let done = Permits()
+    for _ in 0..<4 {
+      _ = unsafe spindle_start_detached("sleeper", { raw in
+        let (permits, done) = unsafe Unmanaged<Pair>.fromOpaque(raw!).takeRetainedValue().pair
+        _ = permits.wait(nil) as Bool
+        done.give()
+      }, Unmanaged.passRetained(Pair(permits, done)).toOpaque())
+    }
+    let tasks = (0..<4).map { _ in Task { _ = try await permits.wait(nil); done.give() } }
+    permits.give(3)
+    permits.give(5)
+    for _ in 0..<8 { #expect(try await done.wait(.seconds(20))) }
+    for task in tasks { try await task.value }
+    #expect(permits.count.load(ordering: .relaxed) == 0)
+  }
+
+  @Test func aTimedWaitOfATaskEndsAtItsDeadline() async throws {
+    #expect(try await Permits().wait(.milliseconds(5)) == false)
+  }
+
+  @Test func aTimedWaitOfAThreadEndsAtItsDeadline() {
+    #expect(Permits().wait(.milliseconds(5)) == false)
+  }
+
+  @Test func aCancelledTaskStopsWaitingAndLeavesThePermit() async throws {
+    let permits = Permits()
+    let task = Task { try await permits.wait(nil) }
+    while !permits.spot.hasWaiters { await Task.yield() }
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    permits.give()
+    #expect(permits.take())
+  }
+}
+
+final class Pair: Sendable {
+  let pair: (Permits, Permits)
+  init(_ a: Permits, _ b: Permits) { pair = (a, b) }
+}
