@@ -63,3 +63,31 @@ int spindle_start_detached(const char *name, void (*body)(void *), void *context
 
 /// The kernel's id of the calling thread.
 int32_t spindle_thread_id(void);
+
+// ---------------------------------------------------------------------------------------------
+// For tests (testing.c): raw threads and a watchdog that rest on nothing that is tested.
+
+/// Starts `count` threads, lets them run `body` at once when all are there, joins them.
+/// Returns 0, or an errno value when a thread could not be started; then no body runs.
+int spindle_race(uint32_t count, void (*body)(void *context, uint32_t index), void *context);
+
+typedef struct spindle_watchdog spindle_watchdog;
+
+/// A thread that calls `expired` unless it is stopped within `nanoseconds`; NULL when it cannot start.
+spindle_watchdog *spindle_watchdog_start(int64_t nanoseconds, void (*expired)(void *), void *context);
+
+/// Stops and frees a watchdog; returns after `expired` if that is running.
+void spindle_watchdog_stop(spindle_watchdog *dog);
+
+/// Calls `line` with what each other thread of this process does: a headline that starts with two spaces,
+/// then its stack, a line a frame. Uses the signal SIGRTMAX - 3. Not for two threads at once.
+void spindle_each_thread(void (*line)(void *context, const char *text), void *context);
+
+/// Writes all of `text` to standard error.
+void spindle_write_error(const char *text, size_t count);
+
+/// Ends the process at once: nothing is flushed, no exit handler runs.
+void spindle_exit_now(int status);
+
+/// The value of an environment variable, or NULL.
+const char *spindle_test_setting(const char *name);
