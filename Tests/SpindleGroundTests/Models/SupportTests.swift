@@ -70,9 +70,10 @@ import Testing
 
   @Test func theSameSeedGivesTheSameNumbers() {
     var random = SplitMix64(seed: 1_234_567)
-    #expect((0..<3).map { _ in random.next() } == [
-      6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423,
-    ])
+    #expect(
+      (0..<3).map { _ in random.next() } == [
+        6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423,
+      ])
   }
 
   @Test func theElementLedgerSeesLossDoublesDisorderAndStrangers() {
@@ -85,10 +86,11 @@ import Testing
     reader = bad.reader()
     for (producer, number) in [(0, 0), (0, 2), (0, 1), (1, 0), (1, 0)] { reader.took(bad.element(producer, number)) }
     reader.took(-1)
-    #expect(bad.complaints == [
-      "2 elements lost, such as [4, 5]", "1 elements taken twice, such as [3]",
-      "2 elements overtook an earlier one of the same producer", "1 elements that nobody put",
-    ])
+    #expect(
+      bad.complaints == [
+        "2 elements lost, such as [4, 5]", "1 elements taken twice, such as [3]",
+        "2 elements overtook an earlier one of the same producer", "1 elements that nobody put",
+      ])
   }
 
   @Test func thePermitLedgerSeesOneHolderTooManyAndOneWhoStays() {
