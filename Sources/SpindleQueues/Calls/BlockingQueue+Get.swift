@@ -1,0 +1,93 @@
+import SpindleGround
+
+extension BlockingQueue where Element: ~Copyable {
+  /// Takes the next element, and waits while there is none. Throws `.shutDown` when there will be none any more.
+  @available(*, noasync, message: "in a task use 'try await get'")
+  @inlinable
+  public final func get() throws(QueueError) -> sending Element {
+    try get(until: .never)
+  }
+
+  /// Takes the next element, and waits up to `timeout` while there is none; zero or less tries once.
+  /// Throws `.empty` when the time is over, `.shutDown` when there will be none any more.
+  @available(*, noasync, message: "in a task use 'try await get'")
+  @inlinable
+  public final func get(timeout: Duration) throws(QueueError) -> sending Element {
+    try get(until: Deadline(after: timeout))
+  }
+
+  /// Takes the next element at once, or throws `.empty` or `.shutDown`. Never waits.
+  @inlinable
+  public final func getNoWait() throws(QueueError) -> sending Element {
+    try get(until: .immediate)
+  }
+
+  /// Takes the next element at once; nil when there is none. Never waits.
+  @inlinable
+  public final func tryGet() -> sending Element? {
+    var item: Element?
+    _ = body.take(&item)
+    return item
+  }
+
+  /// Takes the next element, and suspends the task while there is none. Throws `.shutDown` when there will be none any
+  /// more, `CancellationError` when the task is cancelled before there was one.
+  @inlinable
+  nonisolated(nonsending) public final func get() async throws -> sending Element {
+    try await get(until: .never)
+  }
+
+  /// Takes the next element, and suspends the task up to `timeout` while there is none; zero or less tries once.
+  /// Throws `.empty` when the time is over, `.shutDown`, or `CancellationError`.
+  @inlinable
+  nonisolated(nonsending) public final func get(timeout: Duration) async throws -> sending Element {
+    try await get(until: Deadline(after: timeout))
+  }
+
+  // MARK: Inside
+
+  @inlinable
+  final func get(until deadline: Deadline) throws(QueueError) -> sending Element {
+    var item: Element?
+    var result = deadline != .immediate && body.elements.isReserved ? Attempt.mustWait : body.take(&item)
+    if result == .mustWait, deadline != .immediate { result = waitToGet(&item, until: deadline) }
+    if let error = result.error(waiting: .empty) { throw error }
+    return item.take()!
+  }
+
+  @inlinable
+  nonisolated(nonsending) final func get(until deadline: Deadline) async throws -> sending Element {
+    var parcel = Parcel<Element>()
+    var result = deadline != .immediate && body.elements.isReserved ? Attempt.mustWait : body.take(&parcel.element)
+    if result == .mustWait, deadline != .immediate {
+      _ = try await body.elements.wait("an element of a queue", owner: self, until: deadline) {
+        result = body.take(&parcel.element)
+        return result != .mustWait
+      }
+    }
+    if let error = result.error(waiting: .empty) { throw error }
+    return parcel.open()
+  }
+
+  @inlinable @inline(never)
+  final func waitToGet(_ item: inout Element?, until deadline: Deadline) -> Attempt {
+    var result = Attempt.mustWait
+    _ = body.elements.wait("an element of a queue", until: deadline) {
+      result = body.take(&item)
+      return result != .mustWait
+    }
+    return result
+  }
+}
+
+extension Attempt {
+  /// What a call that ends so throws; `waiting` when it would have to wait longer.
+  @inlinable
+  func error(waiting: QueueError) -> QueueError? {
+    switch self {
+    case .done: nil
+    case .mustWait: waiting
+    case .shutDown: .shutDown
+    }
+  }
+}

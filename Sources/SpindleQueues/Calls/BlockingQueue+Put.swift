@@ -1,0 +1,79 @@
+import SpindleGround
+
+extension BlockingQueue where Element: ~Copyable {
+  /// Puts an element in, and waits while the queue is full. Throws `.shutDown`, also when that happens meanwhile.
+  @available(*, noasync, message: "in a task use 'try await put'")
+  @inlinable
+  public final func put(_ item: consuming sending Element) throws(QueueError) {
+    try put(item, until: .never)
+  }
+
+  /// Puts an element in, and waits up to `timeout` while the queue is full; zero or less tries once.
+  /// Throws `.full` when the time is over.
+  @available(*, noasync, message: "in a task use 'try await put'")
+  @inlinable
+  public final func put(_ item: consuming sending Element, timeout: Duration) throws(QueueError) {
+    try put(item, until: Deadline(after: timeout))
+  }
+
+  /// Puts an element in at once, or throws `.full` or `.shutDown`. Never waits.
+  @inlinable
+  public final func putNoWait(_ item: consuming sending Element) throws(QueueError) {
+    try put(item, until: .immediate)
+  }
+
+  /// Puts an element in at once, or hands it back when the queue is full or shut down. Never waits.
+  @inlinable
+  public final func tryPut(_ item: consuming sending Element) -> sending Element? {
+    var item: Element? = consume item
+    if body.put(&item) == .done { return nil }
+    return item
+  }
+
+  /// Puts an element in, and suspends the task while the queue is full. Throws `.shutDown`, also when that happens
+  /// meanwhile, and `CancellationError` when the task is cancelled before there was room.
+  @inlinable
+  nonisolated(nonsending) public final func put(_ item: consuming sending Element) async throws {
+    try await put(item, until: .never)
+  }
+
+  /// Puts an element in, and suspends the task up to `timeout` while the queue is full; zero or less tries once.
+  /// Throws `.full` when the time is over, `.shutDown`, or `CancellationError`.
+  @inlinable
+  nonisolated(nonsending) public final func put(_ item: consuming sending Element, timeout: Duration) async throws {
+    try await put(item, until: Deadline(after: timeout))
+  }
+
+  // MARK: Inside
+
+  @inlinable
+  final func put(_ item: consuming sending Element, until deadline: Deadline) throws(QueueError) {
+    var item: Element? = consume item
+    var result = deadline != .immediate && body.room.isReserved ? Attempt.mustWait : body.put(&item)
+    if result == .mustWait, deadline != .immediate { result = waitToPut(&item, until: deadline) }
+    if let error = result.error(waiting: .full) { throw error }
+  }
+
+  @inlinable
+  nonisolated(nonsending) final func put(_ item: consuming sending Element, until deadline: Deadline) async throws {
+    var item: Element? = consume item
+    var result = deadline != .immediate && body.room.isReserved ? Attempt.mustWait : body.put(&item)
+    if result == .mustWait, deadline != .immediate {
+      _ = try await body.room.wait("room in a queue", owner: self, until: deadline) {
+        result = body.put(&item)
+        return result != .mustWait
+      }
+    }
+    if let error = result.error(waiting: .full) { throw error }
+  }
+
+  @inlinable @inline(never)
+  final func waitToPut(_ item: inout Element?, until deadline: Deadline) -> Attempt {
+    var result = Attempt.mustWait
+    _ = body.room.wait("room in a queue", until: deadline) {
+      result = body.put(&item)
+      return result != .mustWait
+    }
+    return result
+  }
+}

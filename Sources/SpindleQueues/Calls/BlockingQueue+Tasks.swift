@@ -1,0 +1,40 @@
+import SpindleGround
+
+extension BlockingQueue where Element: ~Copyable {
+  /// Says that the work on one element got from the queue is done; `join` waits for it.
+  ///
+  /// Calling it more often than elements were put ends the program: the count would be wrong from then on.
+  public final func taskDone() { body.taskDone() }
+
+  /// Waits until `taskDone` has been called for every element that was put.
+  @available(*, noasync, message: "in a task use 'try await join'")
+  public final func join() { _ = join(until: .never) }
+
+  /// Waits up to `timeout` until every element put is done. False when the time was over first.
+  @available(*, noasync, message: "in a task use 'try await join'")
+  public final func join(timeout: Duration) -> Bool { join(until: Deadline(after: timeout)) }
+
+  /// Suspends the task until every element put is done. Throws `CancellationError` when the task is cancelled before.
+  nonisolated(nonsending) public final func join() async throws { _ = try await join(until: .never) }
+
+  /// Suspends the task up to `timeout` until every element put is done. False when the time was over first.
+  nonisolated(nonsending) public final func join(timeout: Duration) async throws -> Bool {
+    try await join(until: Deadline(after: timeout))
+  }
+
+  /// Shuts the queue down: puts are refused with `.shutDown`, also those that wait now; gets go on until the queue is
+  /// empty, then they are refused too.
+  ///
+  /// `immediate: true` empties it at once: what was in it is destroyed and counts as done. May be called again.
+  public final func shutdown(immediate: Bool = false) { body.shutdown(immediate: immediate) }
+
+  // MARK: Inside
+
+  final func join(until deadline: Deadline) -> Bool {
+    body.allDone.wait("all elements of a queue to be done", until: deadline) { body.isAllDone() }
+  }
+
+  nonisolated(nonsending) final func join(until deadline: Deadline) async throws -> Bool {
+    try await body.allDone.wait("all elements of a queue to be done", owner: self, until: deadline) { body.isAllDone() }
+  }
+}

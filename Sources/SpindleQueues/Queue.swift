@@ -1,0 +1,19 @@
+import SpindleGround
+
+/// A first-in, first-out queue for threads and tasks.
+///
+///     let jobs = Queue<Job>(capacity: 5)
+///     let worker = OSThread.spawn { for job in jobs { job.run() } }
+///     try jobs.put(job)              // waits while 5 are in it
+///     jobs.shutdown()
+///     worker.join()
+///
+/// Elements leave in the order in which they went in; two puts by one thread or task never overtake each other.
+/// Elements need not be `Sendable` (a put sends them away) and may be move-only.
+public final class Queue<Element: ~Copyable>: BlockingQueue<Element>, @unchecked Sendable {
+  /// Makes an empty queue for up to `capacity` elements; 0, as in `Queue()`, sets no bound.
+  public init(capacity: Int = 0) {
+    if capacity < 0 { mistake("a queue's capacity is 0 (no bound) or more, not \(capacity)") }
+    super.init(body: LockedBody(capacity: capacity))
+  }
+}
