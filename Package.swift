@@ -73,7 +73,23 @@ let package = Package(
       name: "SpindleFuturesTests", dependencies: ["Spindle", "SpindleTestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "SpindleProcessesTests", dependencies: ["Spindle", "SpindleTestSupport"],
+      name: "SpindleProcessesTests",
+      dependencies: [
+        "CSpindle", "Spindle", "SpindleTestSupport", "FixtureScenarios", "FixturePlainMain", "FixtureAtMain",
+        "FixtureAsyncMain",
+      ],
+      swiftSettings: strict),
+
+    // Programs that the tests of processes start, because they must see a whole program begin and end.
+    .target(
+      name: "FixtureScenarios", dependencies: ["Spindle"], path: "Tests/Fixtures/Scenarios", swiftSettings: strict),
+    .executableTarget(
+      name: "FixturePlainMain", dependencies: ["FixtureScenarios"], path: "Tests/Fixtures/PlainMain",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "FixtureAtMain", dependencies: ["FixtureScenarios"], path: "Tests/Fixtures/AtMain", swiftSettings: strict),
+    .executableTarget(
+      name: "FixtureAsyncMain", dependencies: ["FixtureScenarios"], path: "Tests/Fixtures/AsyncMain",
       swiftSettings: strict),
     .testTarget(
       name: "SpindleCLITests", dependencies: ["Spindle", "SpindleTestSupport"],

@@ -2,6 +2,9 @@
 // beyond what a comment names. Each section lives in the .c file of the same subject.
 #pragma once
 
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -91,3 +94,119 @@ void spindle_exit_now(int status);
 
 /// The value of an environment variable, or NULL.
 const char *spindle_test_setting(const char *name);
+
+// Child processes: starting, talking, ending (worker_entry.c, spawn.c, control_socket.c)
+
+/// Every frame on a control socket begins with this header, in the machine's byte order: both ends are the same program.
+/// `descriptors` file descriptors travel with it: the first `spindle_descriptors_per_message` with the header itself,
+/// each further group with one padding byte between header and payload.
+struct spindle_frame_header {
+  uint32_t magic;
+  uint32_t kind;
+  uint32_t descriptors;
+  uint32_t reserved;
+  uint64_t length;
+};
+enum {
+  spindle_frame_magic = 0x4c445053,
+  /// The child was diverted and its worker loop begins. No payload.
+  spindle_frame_hello = 1,
+  /// The child cannot become a worker; the payload says why, as text.
+  spindle_frame_refusal = 2,
+  /// Parent to worker, the first message: the place of the code to begin with.
+  spindle_frame_entry = 3,
+  /// The first kind that the layers above may use.
+  spindle_frame_first_message = 16,
+  spindle_descriptors_per_message = 250,
+  /// The descriptor at which a worker finds its control socket.
+  spindle_worker_control = 3,
+};
+
+struct spindle_spawn_result {
+  int32_t process;
+  /// Readable once the process has ended; close-on-exec.
+  int32_t pidfd;
+  /// The parent's end of the control socket; close-on-exec.
+  int32_t control;
+  /// 0, or the errno value of what failed.
+  int32_t error;
+};
+
+/// Starts this program again as a worker. `*operation` becomes what failed, in words (a static string). The child dies with the calling thread: call it from a thread that lives for ever.
+struct spindle_spawn_result spindle_spawn_worker(
+    const char *name, bool ignores_interrupts, const char **operation);
+
+/// True in a process that was started as a worker and was diverted before `main`.
+bool spindle_is_worker(void);
+/// The process that started this worker; 0 when this process is no worker.
+int32_t spindle_worker_parent(void);
+/// The name this worker was given; empty when this process is no worker.
+const char *spindle_worker_name(void);
+
+/// Code named so that another process of the same program finds it, wherever the loader put it there.
+struct spindle_code_place {
+  /// Of the image that holds the code; 0: no image does.
+  uint64_t image;
+  uint64_t offset;
+};
+struct spindle_code_place spindle_code_place_of(const void *code);
+/// NULL when no image of this process has that identity, or the place is no code of it.
+const void *spindle_code_at(struct spindle_code_place place);
+
+enum spindle_exit_kind {
+  spindle_exit_running = 0,
+  spindle_exit_code = 1,
+  spindle_exit_signal = 2,
+  /// Somebody else reaped the child and the kernel (before 6.15) has forgotten how it ended.
+  spindle_exit_unknown = 3,
+};
+struct spindle_exit {
+  int32_t kind;
+  int32_t value;
+  bool dumped_core;
+};
+/// Reaps the child behind `pidfd` if it has ended; never waits, never touches any other child.
+struct spindle_exit spindle_reap(int32_t pidfd);
+/// Kills the child behind `pidfd` and waits until it is reaped.
+void spindle_end_and_reap(int32_t pidfd);
+/// Sends a signal through a pidfd, so that a recycled process number is never hit. Returns 0 or an errno value.
+int32_t spindle_signal_process(int32_t pidfd, int32_t signal);
+/// A pidfd of any process, close-on-exec, or minus an errno value.
+int32_t spindle_open_process(int32_t process);
+int32_t spindle_process_id(void);
+int32_t spindle_parent_process_id(void);
+
+/// Sends what fits of `bytes`; `descriptors` go with the first byte. Returns the number of bytes, or minus an errno value.
+/// Without `wait`, a full socket is -EAGAIN. A closed peer is -EPIPE and no signal.
+intptr_t spindle_control_send(
+    int32_t socket, const void *bytes, size_t count, const int32_t *descriptors,
+    size_t descriptor_count, bool wait);
+/// Receives up to `capacity` bytes; received descriptors are close-on-exec and appended at `descriptors[*descriptor_count]`,
+/// which must have room for `spindle_descriptors_per_message`. Returns the number of bytes, 0 at the end, or minus an errno value.
+intptr_t spindle_control_receive(
+    int32_t socket, void *bytes, size_t capacity, int32_t *descriptors,
+    size_t *descriptor_count, bool wait);
+
+
+int32_t spindle_close(int32_t descriptor);
+/// A close-on-exec copy of a descriptor, or minus an errno value.
+int32_t spindle_duplicate(int32_t descriptor);
+int32_t spindle_event_descriptor(void);
+void spindle_event_notify(int32_t event);
+void spindle_event_drain(int32_t event);
+int32_t spindle_epoll_create(void);
+/// `interest`: 0 removes, otherwise bits of spindle_ready. `is_new` adds instead of changing. Returns 0 or an errno value.
+int32_t spindle_epoll_set(int32_t epoll, int32_t descriptor, uint64_t tag, uint32_t interest, bool is_new);
+enum spindle_ready { spindle_ready_read = 1, spindle_ready_write = 4, spindle_ready_hang_up = 16 };
+struct spindle_ready_event {
+  uint64_t tag;
+  uint32_t ready;
+};
+/// Waits until a watched descriptor is ready, at most `milliseconds` (-1: for ever). Returns how many events were written.
+int32_t spindle_epoll_wait(
+    int32_t epoll, struct spindle_ready_event *events, int32_t capacity, int32_t milliseconds);
+
+/// What `exit` calls after the handlers that the program registered later than this library was loaded; not in forked copies.
+void spindle_set_process_exit_hook(void (* hook)(void));
+/// errno's text.
+const char *spindle_error_text(int32_t error);

@@ -1,0 +1,5 @@
+import FixtureScenarios
+
+let startedAs = CommandLine.arguments.dropFirst().first ?? "nothing"
+say("main")
+run(scenario: startedAs)

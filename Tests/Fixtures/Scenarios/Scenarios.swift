@@ -1,0 +1,116 @@
+import Glibc
+import SpindleProcesses
+
+/// Writes one line to stdout at once, whatever stdout is.
+public func say(_ line: String) {
+  let bytes = Array((line + "\n").utf8)
+  _ = unsafe write(1, bytes, bytes.count)
+}
+
+/// What a fixture's main does: starts children of some kind, says their numbers, waits for a line on stdin, ends in some way.
+///
+/// `idle-exit`: an idle and a busy kind of child, and every kind of end.
+public func run(scenario: String) {
+  let parts = scenario.split(separator: "-").map(String.init)
+  if parts == ["environment"] { return describeChild() }
+  if parts == ["nested"] { return nest() }
+  guard parts.count == 2, let entry = entries[parts[0]], let end = ends[parts[1]] else {
+    say("no such scenario")
+    exit(2)
+  }
+  var options = WorkerProcess.Options(name: "fixture")
+  options.isDaemon = true
+  for _ in 0..<2 {
+    let worker = try! WorkerProcess.start(
+      options, entry: entry,
+      onMessage: { worker, _ in say("child \(worker.pid!)") }, onEnd: { worker, _ in say("end \(worker.pid!)") })
+    // The child runs on when its handle is gone.
+    _ = worker
+  }
+  _ = readLine()
+  end()
+}
+
+private let entries: [String: WorkerEntry] = [
+  "idle": {
+    ControlChannel.ofWorker.send(ControlFrame(kind: .message(0)))
+    while ControlChannel.ofWorker.receive() != nil {}
+    return 0
+  },
+  "busy": {
+    ControlChannel.ofWorker.send(ControlFrame(kind: .message(0)))
+    var x: UInt64 = 1
+    while x != 0 { x = x &* 6_364_136_223_846_793_005 | 1 }
+    return 0
+  },
+  "deaf": {
+    // Neither EOF nor SIGTERM nor SIGINT is heard: only the kernel ends it.
+    _ = signal(SIGTERM, SIG_IGN)
+    _ = signal(SIGINT, SIG_IGN)
+    close(3)
+    say("deaf \(getpid())")
+    while true { pause() }
+  },
+]
+
+private let ends: [String: @Sendable () -> Void] = [
+  "return": {},
+  "exit": { exit(3) },
+  "_exit": { _exit(4) },
+  "trap": {
+    close(2)  // the test's output stays readable
+    fatalError("as the scenario wants it")
+  },
+  "wait": { while true { pause() } },
+]
+
+/// One child says what it sees of itself.
+private func describeChild() {
+  let worker = try! WorkerProcess.start(
+    .init(name: "describer"),
+    entry: {
+      var signals = sigset_t()
+      _ = unsafe pthread_sigmask(SIG_BLOCK, nil, &signals)
+      let blocked = (1...31 as ClosedRange<Int32>).filter { unsafe sigismember(&signals, $0) == 1 }
+      let open = (0..<64 as Range<Int32>).filter { fcntl($0, F_GETFD) >= 0 }
+      let inherited = open.filter { fcntl($0, F_GETFD) & FD_CLOEXEC == 0 }
+      let order = unsafe getenv("SPINDLE_WORKER") == nil ? "none" : "left"
+      ControlChannel.ofWorker.send(
+        ControlFrame(
+          kind: .message(0),
+          bytes: Array(
+            """
+            role \(WorkerRole.isWorker) \(WorkerRole.name ?? "-") \(WorkerRole.parentID == getppid())
+            arguments \(CommandLine.arguments.dropFirst().joined(separator: ","))
+            blocked \(blocked)
+            open \(open) inherited \(inherited)
+            order \(order)
+            """.utf8)))
+      return 0
+    },
+    onMessage: { _, frame in say(String(decoding: frame.bytes, as: UTF8.self)) },
+    onEnd: { _, end in say("\(end.exitStatus)") })
+  _ = worker
+}
+
+/// A child that starts a child, and goes before it.
+private func nest() {
+  var options = WorkerProcess.Options(name: "outer")
+  options.isDaemon = true
+  _ = try! WorkerProcess.start(
+    options,
+    entry: {
+      let inner = try! WorkerProcess.start(
+        .init(name: "inner"), entry: entries["busy"]!,
+        onMessage: { inner, _ in
+          ControlChannel.ofWorker.send(ControlFrame(kind: .message(0), bytes: Array("\(inner.pid!)".utf8)))
+        }, onEnd: { _, _ in })
+      _ = inner
+      while true { pause() }
+    },
+    onMessage: { outer, frame in
+      say("child \(outer.pid!)")
+      say("child \(String(decoding: frame.bytes, as: UTF8.self))")
+    }, onEnd: { _, _ in })
+  _ = readLine()
+}

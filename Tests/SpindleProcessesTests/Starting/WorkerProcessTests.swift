@@ -1,0 +1,221 @@
+import Glibc
+import SpindleGround
+import Synchronization
+import Testing
+
+@testable import SpindleProcesses
+
+/// What a worker said and how it ended.
+final class Witness: Sendable {
+  private let seen = RawGuarded<(frames: [ControlFrame], end: WorkerProcess.End?)>(([], nil))
+  private let said = Atomic<Int>(0)
+  private let spot = ParkingSpot()
+
+  var frames: [ControlFrame] { seen.withLock { $0.frames } }
+
+  func start(
+    _ options: WorkerProcess.Options = .init(name: "worker"), entry: WorkerEntry, sending: [ControlFrame] = []
+  ) throws -> WorkerProcess {
+    try WorkerProcess.start(
+      options, entry: entry, sending: sending,
+      onMessage: { _, frame in
+        self.seen.withLock { $0.frames.append(frame) }
+        self.said.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        self.spot.wakeAll()
+      },
+      onEnd: { _, end in
+        self.seen.withLock { $0.end = end }
+        self.said.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        self.spot.wakeAll()
+      })
+  }
+
+  func waitForFrames(_ count: Int) -> [ControlFrame] {
+    #expect(spot.wait("frames", until: Deadline(after: .seconds(60))) { seen.withLock { $0.frames.count >= count } })
+    return frames
+  }
+
+  func waitForEnd() throws -> WorkerProcess.End {
+    #expect(spot.wait("the end", until: Deadline(after: .seconds(60))) { seen.withLock { $0.end != nil } })
+    return try #require(seen.withLock { $0.end })
+  }
+}
+
+extension ControlFrame {
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+}
+
+private let block: WorkerEntry = {
+  while ControlChannel.ofWorker.receive() != nil {}
+  return 0
+}
+
+private let echo: WorkerEntry = {
+  while let frame = ControlChannel.ofWorker.receive() {
+    if frame.text == "stop" { return 7 }
+    ControlChannel.ofWorker.send(frame)
+  }
+  return 0
+}
+
+// Serialised: some properties are about every descriptor and every child of this process.
+@Suite(.serialized) struct WorkerProcessTests {
+  @Test func `an entry runs in a process of its own and its result is the exit code`() throws {
+    let witness = Witness()
+    let worker = try witness.start(entry: { 42 })
+    #expect(try witness.waitForEnd().exitStatus == .exited(42))
+    #expect(worker.pid != getpid())
+    #expect(worker.exitStatus == .exited(42))
+    #expect(!worker.isAlive)
+  }
+
+  @Test func `messages come back whole and in order, whatever their size`() throws {
+    let witness = Witness()
+    let sizes = [0, 1, 23, 24, 4096, 65_537, 3_000_000]
+    let sent = sizes.map { ControlFrame(kind: .message(9), bytes: (0..<$0).map { UInt8(truncatingIfNeeded: $0 &* 7) }) }
+    let worker = try witness.start(entry: echo, sending: sent)
+    #expect(witness.waitForFrames(sizes.count).map(\.bytes) == sent.map(\.bytes))
+    worker.send(ControlFrame(kind: .message(0), bytes: Array("stop".utf8)))
+    #expect(try witness.waitForEnd().exitStatus == .exited(7))
+  }
+
+  @Test func `what a worker said before it died arrives before its end`() throws {
+    let witness = Witness()
+    _ = try witness.start(entry: {
+      for number in 0..<100 {
+        ControlChannel.ofWorker.send(ControlFrame(kind: .message(0), bytes: Array("\(number)".utf8)))
+      }
+      kill(getpid(), SIGKILL)
+      return 0
+    })
+    #expect(try witness.waitForEnd().exitStatus == .signalled(9))
+    #expect(witness.frames.map(\.text) == (0..<100).map(String.init))
+  }
+
+  @Test(arguments: [1, 250, 251, 600])
+  func `descriptors travel with a message and stay the same files`(count: Int) throws {
+    let witness = Witness()
+    var file: [Int32] = [0, 0]
+    #expect(unsafe pipe(&file) == 0)
+    let reading = OwnedDescriptor(owning: file[0])
+    var descriptors = try (0..<count).map { _ in try #require(OwnedDescriptor(copying: file[1])) }
+    close(file[1])
+    let worker = try witness.start(
+      entry: {
+        guard let frame = ControlChannel.ofWorker.receive() else { return 1 }
+        for descriptor in frame.descriptors {
+          guard fcntl(descriptor.number, F_GETFD) & FD_CLOEXEC != 0 else { return 2 }
+          var byte: UInt8 = 65
+          guard unsafe write(descriptor.number, &byte, 1) == 1 else { return 3 }
+        }
+        return 0
+      }, sending: [ControlFrame(kind: .message(0), bytes: [1, 2, 3], descriptors: descriptors)])
+    #expect(try witness.waitForEnd().exitStatus == .exited(0))
+    descriptors = []
+    worker.send(ControlFrame(kind: .message(0)))  // to the dead: nothing happens
+    var bytes = [UInt8](repeating: 0, count: 1000)
+    var got = 0
+    while case let n = unsafe read(reading.number, &bytes, bytes.count), n > 0 { got += n }
+    #expect(got == count)
+  }
+
+  @Test(arguments: [(SIGTERM, ProcessExitStatus.signalled(15)), (SIGKILL, .signalled(9)), (SIGINT, .signalled(2))])
+  func `a signal ends a worker and is its exit status`(number: Int32, status: ProcessExitStatus) throws {
+    let witness = Witness()
+    let worker = try witness.start(entry: block)
+    #expect(worker.signal(number))
+    #expect(try witness.waitForEnd().exitStatus == status)
+    #expect(!worker.signal(number))
+  }
+
+  @Test func `a worker that is to ignore interrupts survives Ctrl-C`() throws {
+    let witness = Witness()
+    var options = WorkerProcess.Options(name: "stubborn")
+    options.ignoresInterrupts = true
+    let worker = try witness.start(options, entry: echo)
+    worker.signal(SIGINT)
+    worker.send(ControlFrame(kind: .message(0), bytes: Array("stop".utf8)))
+    #expect(try witness.waitForEnd().exitStatus == .exited(7))
+  }
+
+  @Test func `a worker that writes nonsense to its socket is killed, and the reason kept`() throws {
+    let witness = Witness()
+    _ = try witness.start(entry: {
+      let nonsense = [UInt8](repeating: 0xee, count: 100)
+      _ = unsafe write(ControlChannel.ofWorker.socket, nonsense, nonsense.count)
+      while true { pause() }
+    })
+    let end = try witness.waitForEnd()
+    #expect(end.exitStatus == .signalled(9))
+    #expect(end.detail?.contains("no message") == true)
+    #expect(end.startError == nil)
+  }
+
+  @Test func `a header that promises more than there is costs no memory and hurts nobody`() throws {
+    let witness = Witness()
+    _ = try witness.start(entry: {
+      var header: [UInt64] = [UInt64(0x4c44_5053) | 99 << 32, 0, UInt64(Int.max / 2)]
+      _ = unsafe write(ControlChannel.ofWorker.socket, &header, 24)
+      return 5
+    })
+    let end = try witness.waitForEnd()
+    #expect(end.exitStatus == .exited(5))
+    #expect(witness.frames.isEmpty)
+  }
+
+  @Test func `the sentinel is readable after the end, asked for before or after it`() throws {
+    let witness = Witness()
+    let early = try witness.start(entry: block)
+    let sentinel = try #require(early.sentinel)
+    #expect(!isReadable(sentinel.number, within: 0))
+    early.kill()
+    #expect(isReadable(sentinel.number, within: 20))
+    #expect(early.exitStatus == .signalled(9))
+    #expect(!early.isAlive)
+    _ = try witness.waitForEnd()
+    #expect(isReadable(sentinel.number, within: 0))
+
+    let other = Witness()
+    let late = try other.start(entry: { 0 })
+    _ = try other.waitForEnd()
+    #expect(isReadable(try #require(late.sentinel).number, within: 0))
+  }
+
+  @Test func `fifty workers at once all start and end, and leave neither a descriptor nor a zombie`() throws {
+    let before = openDescriptors()
+    do {
+      let witnesses = (0..<50).map { _ in Witness() }
+      let workers = try witnesses.map { try $0.start(entry: echo) }
+      #expect(Set(workers.compactMap(\.pid)).count == 50)
+      for worker in workers { worker.send(ControlFrame(kind: .message(0), bytes: Array("hello".utf8))) }
+      for witness in witnesses { #expect(witness.waitForFrames(1).map(\.text) == ["hello"]) }
+      for worker in workers { worker.send(ControlFrame(kind: .message(0), bytes: Array("stop".utf8))) }
+      for witness in witnesses { #expect(try witness.waitForEnd().exitStatus == .exited(7)) }
+    }
+    #expect(openDescriptors() == before)
+    #expect(zombies() == [])
+  }
+
+  @Test func `a silent child is killed when its time to say hello is over`() throws {
+    // A worker says hello before any code of ours: let the time-out be none at all.
+    let witness = Witness()
+    var options = WorkerProcess.Options(name: "silent")
+    options.helloTimeout = .zero
+    _ = try witness.start(options, entry: block)
+    let error = try #require(try witness.waitForEnd().startError)
+    #expect(error.description.contains("silent"))
+    #expect(error.reason.contains("did not become a worker"))
+  }
+
+  @Test func `the status of a child that somebody else reaped is known or unknown, and nothing hangs`() throws {
+    let witness = Witness()
+    let worker = try witness.start(entry: block)
+    let pid = try #require(worker.pid)
+    // As a host does that collects every child; the race with the supervisor may go either way.
+    worker.kill()
+    var status: Int32 = 0
+    _ = unsafe waitpid(pid, &status, 0)
+    let found = try witness.waitForEnd().exitStatus
+    #expect([.signalled(9), .unknown].contains(found))
+  }
+}
