@@ -82,7 +82,7 @@ let package = Package(
 
     // Programs that the tests of processes start, because they must see a whole program begin and end.
     .target(
-      name: "FixtureScenarios", dependencies: ["Spindle"], path: "Tests/Fixtures/Scenarios", swiftSettings: strict),
+      name: "FixtureScenarios", dependencies: ["CSpindle", "Spindle"], path: "Tests/Fixtures/Scenarios", swiftSettings: strict),
     .executableTarget(
       name: "FixturePlainMain", dependencies: ["FixtureScenarios"], path: "Tests/Fixtures/PlainMain",
       swiftSettings: strict),

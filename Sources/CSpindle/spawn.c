@@ -109,19 +109,21 @@ __attribute__((no_sanitize("thread", "address"))) static int child_main(void *co
     (void)sigaction(number, &action, NULL);  // EINVAL for the numbers the C library keeps to itself
   }
 
-  // The socket moves out of the way first: with 0, 1 or 2 closed in the parent it may lie there.
-  int control = fcntl(start->control, F_DUPFD_CLOEXEC, spindle_worker_control + 1);
-  if (control < 0) return fail(start, "fcntl F_DUPFD");
+  // First the socket and nothing else, so that a parent at its limit of descriptors can still start children.
+  if (start->control != spindle_worker_control ? dup2(start->control, spindle_worker_control) < 0
+                                               : fcntl(start->control, F_SETFD, 0) < 0)
+    return fail(start, "moving the control socket");
+  close_all_from(spindle_worker_control + 1);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) return fail(start, "open /dev/null");
   // Two processes that read one terminal or pipe would steal from each other: as in CPython, a child reads nothing.
   if (null != 0 && dup2(null, 0) < 0) return fail(start, "dup2 /dev/null");
   if (null == 0 && fcntl(0, F_SETFD, 0) < 0) return fail(start, "fcntl F_SETFD");
-  for (int standard = 1; standard <= 2; standard++)
-    if (fcntl(standard, F_GETFD) < 0 || standard == null || standard == start->control)
-      if (dup2(0, standard) < 0) return fail(start, "dup2 /dev/null");
-  if (dup2(control, spindle_worker_control) < 0) return fail(start, "dup2 of the control socket");
-  close_all_from(spindle_worker_control + 1);
+  // Where the parent has closed stdout or stderr, the number may belong to something else of its, or of ours.
+  for (int standard = 1; standard <= 2; standard++) {
+    int flags = fcntl(standard, F_GETFD);
+    if ((flags < 0 || flags & FD_CLOEXEC) && dup2(0, standard) < 0) return fail(start, "dup2 /dev/null");
+  }
 
   sigset_t none;
   sigemptyset(&none);

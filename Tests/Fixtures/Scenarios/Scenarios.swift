@@ -1,10 +1,11 @@
+import CSpindle
 import Glibc
 import SpindleProcesses
 
 /// Writes one line to stdout at once, whatever stdout is.
-public func say(_ line: String) {
+public func say(_ line: String, to output: Int32 = 1) {
   let bytes = Array((line + "\n").utf8)
-  _ = unsafe write(1, bytes, bytes.count)
+  _ = unsafe write(output, bytes, bytes.count)
 }
 
 /// What a fixture's main does: starts children of some kind, says their numbers, waits for a line on stdin, ends in some way.
@@ -12,8 +13,67 @@ public func say(_ line: String) {
 /// `idle-exit`: an idle and a busy kind of child, and every kind of end.
 public func run(scenario: String) {
   let parts = scenario.split(separator: "-").map(String.init)
-  if parts == ["environment"] { return describeChild() }
-  if parts == ["nested"] { return nest() }
+  switch scenario {
+  case "environment": return describeChild()
+  case "nested": return nest()
+  case "deleted":
+    // SAFETY (all C calls of this file): buffers and sizes belong together.
+    var path = [CChar](repeating: 0, count: 4096)
+    _ = unsafe readlink("/proc/self/exe", &path, 4095)
+    _ = unsafe unlink(path)
+    return describeChild()
+  case "closed":
+    // Diagnostics of the child have nowhere to go; everything else works as ever.
+    let saying = dup(1)
+    for standard in 0...2 as ClosedRange<Int32> { close(standard) }
+    return describeChild(saying: saying)
+  case "ignored":
+    _ = signal(SIGCHLD, SIG_IGN)
+    return startOne({ 5 }) { say("\($0.exitStatus)") }
+  case "undiverted":
+    do {
+      _ = try WorkerProcess.start(.init(name: "none"), entry: { 0 }, onMessage: { _, _ in }, onEnd: { _, _ in })
+    } catch { say("\(error)") }
+    return
+  case "crowded":
+    var limit = rlimit()
+    unsafe getrlimit(7 /* NOFILE */, &limit)
+    limit.rlim_cur = 64
+    unsafe setrlimit(7, &limit)
+    var opened: [Int32] = []
+    while case let next = dup(0), next >= 0 { opened.append(next) }
+    do {
+      _ = try WorkerProcess.start(.init(name: "one too many"), entry: { 0 }, onMessage: { _, _ in }, onEnd: { _, _ in })
+    } catch {
+      say("\(error.errorNumber == EMFILE) \(error.operation)")
+    }
+    for one in opened { close(one) }
+    return startOne({ 6 }) { say("\($0.exitStatus)") }
+  case "main-actor":
+    return startOne({
+      Task { @MainActor in
+        counter += 1
+        await Task.yield()
+        counter += isMainThread() ? 41 : 1000
+        exit(Int32(counter))
+      }
+      while true { pause() }
+    }) { say("\($0.exitStatus)") }
+  case "awaited":
+    _ = try! WorkerProcess.start(
+      .init(name: "long"),
+      entry: {
+        guard let input = ControlChannel.ofWorker.receive()?.descriptors.first else { return 1 }
+        ControlChannel.ofWorker.send(ControlFrame(kind: .message(0)))
+        var byte: UInt8 = 0
+        _ = unsafe read(input.number, &byte, 1)
+        say("finished by itself")
+        return 0
+      }, sending: [ControlFrame(kind: .message(0), descriptors: [OwnedDescriptor(copying: 0)!])],
+      onMessage: { _, _ in say("begun") }, onEnd: { _, end in say("\(end.exitStatus)") })
+    return say("main returns")
+  default: break
+  }
   guard parts.count == 2, let entry = entries[parts[0]], let end = ends[parts[1]] else {
     say("no such scenario")
     exit(2)
@@ -64,8 +124,17 @@ private let ends: [String: @Sendable () -> Void] = [
   "wait": { while true { pause() } },
 ]
 
+@MainActor private var counter = 0
+
+private func isMainThread() -> Bool { spindle_thread_id() == getpid() }
+
+private func startOne(_ entry: WorkerEntry, onEnd: @escaping @Sendable (WorkerProcess.End) -> Void) {
+  _ = try! WorkerProcess.start(
+    .init(name: "one"), entry: entry, onMessage: { _, _ in }, onEnd: { _, end in onEnd(end) })
+}
+
 /// One child says what it sees of itself.
-private func describeChild() {
+private func describeChild(saying output: Int32 = 1) {
   let worker = try! WorkerProcess.start(
     .init(name: "describer"),
     entry: {
@@ -88,8 +157,8 @@ private func describeChild() {
             """.utf8)))
       return 0
     },
-    onMessage: { _, frame in say(String(decoding: frame.bytes, as: UTF8.self)) },
-    onEnd: { _, end in say("\(end.exitStatus)") })
+    onMessage: { _, frame in say(String(decoding: frame.bytes, as: UTF8.self), to: output) },
+    onEnd: { _, end in say("\(end.exitStatus)", to: output) })
   _ = worker
 }
 

@@ -98,4 +98,14 @@ import Testing
     #expect(lines.last == "exit code 0")
     #expect(program.wait() == 0)
   }
+
+  @Test func `the program waits at its end for children that are no daemons`() throws {
+    let program = try Program("FixturePlainMain", "awaited")
+    var said: [String] = []
+    while said.count < 3, let line = try program.line() { said.append(line) }
+    #expect(Set(said) == ["main", "main returns", "begun"])
+    program.say("go")
+    #expect(try program.lines() == ["finished by itself", "exit code 0"])
+    #expect(program.wait() == 0)
+  }
 }

@@ -55,6 +55,13 @@ final class Program {
     init(_ description: String) { self.description = description }
   }
 
+  /// A second name for a fixture, which it may delete.
+  static func link(_ name: String, as other: String) throws {
+    let (old, new) = (directory + "/" + name, directory + "/" + other)
+    _ = unsafe unlink(new)
+    guard unsafe Glibc.link(old, new) == 0 else { throw Problem("link \(new)") }
+  }
+
   private static var directory: String {
     var bytes = [UInt8](repeating: 0, count: 4096)
     let count = unsafe bytes.withUnsafeMutableBytes {

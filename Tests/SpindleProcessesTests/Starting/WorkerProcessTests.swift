@@ -1,3 +1,4 @@
+import CSpindle
 import Glibc
 import SpindleGround
 import Synchronization
@@ -194,6 +195,20 @@ private let echo: WorkerEntry = {
     }
     #expect(openDescriptors() == before)
     #expect(zombies() == [])
+  }
+
+  @Test func `a worker outlives the thread that started it`() throws {
+    let witness = Witness()
+    let started = RawGuarded<WorkerProcess?>(nil)
+    var body: @Sendable () -> Void = { started.withLock { $0 = try? witness.start(entry: echo) } }
+    // A thread of its own, joined before we go on: the kernel's death signal is bound to threads.
+    let error = unsafe withUnsafeMutablePointer(to: &body) { body in
+      unsafe spindle_race(1, { raw, _ in unsafe raw!.assumingMemoryBound(to: (@Sendable () -> Void).self).pointee() }, body)
+    }
+    #expect(error == 0)
+    let worker = try #require(started.withLock { $0 })
+    worker.send(ControlFrame(kind: .message(0), bytes: Array("stop".utf8)))
+    #expect(try witness.waitForEnd().exitStatus == .exited(7))
   }
 
   @Test func `a silent child is killed when its time to say hello is over`() throws {
