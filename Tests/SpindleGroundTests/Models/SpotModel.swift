@@ -1,0 +1,206 @@
+import SpindleTestSupport
+
+/// A `ParkingSpot` inside the model of something larger.
+///
+/// `ParkingModel` proves the spot alone, down to the futex. Here it has fewer steps: how a sleeper falls asleep and is
+/// ended is one step (S5 is enabled once the waiter is ended), and unless `isFine` what happens behind the guard is one.
+struct Spot: Hashable {
+  var isGuarded = false
+  var isReserved = false
+  /// The waiters by the number of their thread.
+  var list = Line()
+  /// Taken out by a waker and not ended yet, and by whom (1 + thread).
+  var taken = Line()
+  var takenBy = Cells()
+  /// 0, or 1 + the code with which a waker ended it.
+  var ended = Cells()
+  var overtaken = Cells()
+  var result = Cells()
+
+  static let success: UInt8 = 1
+  static let failure: UInt8 = 2
+
+  /// `ParkingSpot.hasWaiters`.
+  var hasWaiters: Bool { isGuarded || isReserved || !list.isEmpty }
+
+  /// Nobody is left behind.
+  var isQuiet: Bool { !hasWaiters && taken.isEmpty }
+
+  mutating func take(_ count: Int, by me: Int) {
+    var count = count
+    while count > 0, !list.isEmpty {
+      let waiter = list.removeFirst()
+      taken.append(waiter)
+      takenBy[Int(waiter)] = UInt8(me + 1)
+      count -= 1
+    }
+  }
+
+  /// Ends the next waiter that `me` has taken; false if there is none.
+  mutating func endNext(by me: Int, code: UInt8 = 0) -> Bool {
+    for index in 0..<taken.count where takenBy[Int(taken[index])] == UInt8(me + 1) {
+      let waiter = taken[index]
+      taken.remove(waiter)
+      takenBy[Int(waiter)] = 0
+      ended[Int(waiter)] = code + 1
+      return true
+    }
+    return false
+  }
+}
+
+extension Spot: CustomStringConvertible {
+  var description: String {
+    let marks = (isGuarded ? " guarded" : "") + (isReserved ? " reserved" : "")
+    return "(list \(list) taken \(taken) ended \(ended)\(marks))"
+  }
+}
+
+/// How a spot is modelled in one place.
+struct SpotSteps<State: Hashable> {
+  let spot: WritableKeyPath<State, Spot>
+  /// Before the labels, to tell several spots in one program apart.
+  let prefix: String
+  /// Whether the guard is a step of its own.
+  var isFine = false
+  var patience: UInt8 = 8
+
+  /// `ParkingSpot.wait` by thread `me`; goes on at `success` or (only if `isTimed`) at `failure`.
+  func wait(
+    _ program: inout Program<State>, _ me: Int, isTimed: Bool = false, success: String, failure: String = "",
+    attempt: @escaping (inout State) -> Bool
+  ) {
+    let (spot, patience, id) = (spot, patience, UInt8(me))
+    func reserves(_ state: State) -> Bool { state[keyPath: spot].overtaken[me] >= patience }
+    program.step("\(prefix)S1 attempt unless reserved") { state in
+      guard !state[keyPath: spot].isReserved, attempt(&state) else { return .next }
+      return .go(success)
+    }
+    guarded(&program, "S2 append") { state in
+      if state[keyPath: spot].overtaken[me] > 0 {
+        state[keyPath: spot].list.prepend(id)
+      } else {
+        state[keyPath: spot].list.append(id)
+      }
+      if reserves(state) { state[keyPath: spot].isReserved = true }
+      return .next
+    }
+    program.step("\(prefix)S4 attempt unless reserved by another") { state in
+      guard reserves(state) || !state[keyPath: spot].isReserved, attempt(&state) else { return .go("\(prefix)S5") }
+      state[keyPath: spot].result[me] = Spot.success
+      return .next
+    }
+    guarded(&program, "S4b leave") { state in
+      state[keyPath: spot].list.remove(id) ? .go("\(prefix)R1") : .next
+    }
+    wake(&program, me, "L", count: 1, next: "\(prefix)R1")
+    program.step("\(prefix)S5 asleep until ended") { state, choices in
+      if state[keyPath: spot].ended[me] > 0 { return .go("\(prefix)S7") }
+      return isTimed && choices.either("time runs out") ? .next : .blocked
+    }
+    guarded(&program, "S6 give up") { state in
+      guard state[keyPath: spot].list.remove(id) else { return .go("\(prefix)S7") }
+      state[keyPath: spot].result[me] = Spot.failure
+      return .go("\(prefix)R1")
+    }
+    program.step("\(prefix)S7 woken, attempt") { state, choices in
+      // A waiter whose time ran out as it was taken need not be ended yet: only the timed one comes here without.
+      let isEnded = state[keyPath: spot].ended[me] > 0
+      if !isEnded { state[keyPath: spot].takenBy[me] = 0 }
+      if !isEnded { state[keyPath: spot].taken.remove(id) }
+      state[keyPath: spot].ended[me] = 0
+      if attempt(&state) {
+        state[keyPath: spot].result[me] = Spot.success
+        return .go("\(prefix)R1")
+      }
+      if !isEnded || isTimed && choices.either("time has run out") {
+        state[keyPath: spot].result[me] = Spot.failure
+        return .go("\(prefix)R1")
+      }
+      state[keyPath: spot].overtaken[me] = min(state[keyPath: spot].overtaken[me] + 1, patience)
+      return .go("\(prefix)S2\(isFine ? "a" : "")")
+    }
+    program.step("\(prefix)R1 end of a reservation") { state in reserves(state) ? .next : .go("\(prefix)R9") }
+    guarded(&program, "R2 clear the mark") { state in
+      state[keyPath: spot].isReserved = false
+      return .next
+    }
+    wake(&program, me, "U", count: 8, next: "\(prefix)R9")
+    program.step("\(prefix)R9 return") { state in
+      defer {
+        state[keyPath: spot].result[me] = 0
+        state[keyPath: spot].overtaken[me] = 0
+      }
+      return .go(state[keyPath: spot].result[me] == Spot.success ? success : failure)
+    }
+  }
+
+  /// `ParkingSpot.park` by thread `me`. `afterListing` returns false when there is no need to sleep.
+  /// Goes on at `woken`, with `ended[me]` = 1 + the code, at `unneeded` or (only if `isTimed`) at `failure`.
+  /// `swallows` is the flaw that a waiter whose time ran out does not ask whether a waker has taken it.
+  func park(
+    _ program: inout Program<State>, _ me: Int, isTimed: Bool = false, woken: String, unneeded: String = "",
+    failure: String = "", swallows: Bool = false, afterListing: @escaping (inout State) -> Bool
+  ) {
+    let (spot, id) = (spot, UInt8(me))
+    guarded(&program, "S2 append") { state in
+      state[keyPath: spot].ended[me] = 0
+      state[keyPath: spot].list.append(id)
+      return .next
+    }
+    program.step("\(prefix)S4 after listing") { state in afterListing(&state) ? .go("\(prefix)S5") : .next }
+    guarded(&program, "S4b leave") { state in
+      state[keyPath: spot].list.remove(id) ? .go(unneeded) : .go("\(prefix)S7")
+    }
+    program.step("\(prefix)S5 asleep until ended") { state, choices in
+      if state[keyPath: spot].ended[me] > 0 { return .go(woken) }
+      return isTimed && choices.either("time runs out") ? .next : .blocked
+    }
+    guarded(&program, "S6 give up") { state in
+      state[keyPath: spot].list.remove(id) || swallows ? .go(failure) : .next
+    }
+    program.step("\(prefix)S7 taken: await the end") { state in
+      state[keyPath: spot].ended[me] > 0 ? .go(woken) : .blocked
+    }
+  }
+
+  /// `ParkingSpot.wake`; `label` tells several in one program apart.
+  func wake(_ program: inout Program<State>, _ me: Int, _ label: String, count: Int, code: UInt8 = 0, next: String) {
+    let spot = spot
+    guard isFine else {
+      program.step("\(prefix)\(label)2 wake \(count == 8 ? "all" : "\(count)")") { state in
+        state[keyPath: spot].take(count, by: me)
+        while state[keyPath: spot].endNext(by: me, code: code) {}
+        return .go(next)
+      }
+      return
+    }
+    program.step("\(prefix)\(label)2 nobody waits?") { state in state[keyPath: spot].hasWaiters ? .next : .go(next) }
+    guarded(&program, "\(label)3 take from the front") { state in
+      state[keyPath: spot].take(count, by: me)
+      return .next
+    }
+    program.step("\(prefix)\(label)4 end the next") { state in
+      state[keyPath: spot].endNext(by: me, code: code) ? .stay : .go(next)
+    }
+  }
+
+  /// A step behind the guard; when fine, one that takes the guard and one that works and releases it.
+  func guarded(_ program: inout Program<State>, _ name: String, _ body: @escaping (inout State) -> Flow) {
+    let spot = spot
+    guard isFine else {
+      program.step("\(prefix)\(name)", body)
+      return
+    }
+    let words = name.split(separator: " ", maxSplits: 1)
+    program.step("\(prefix)\(words[0])a take the guard") { state in
+      if state[keyPath: spot].isGuarded { return .blocked }
+      state[keyPath: spot].isGuarded = true
+      return .next
+    }
+    program.step("\(prefix)\(name), release the guard") { state in
+      state[keyPath: spot].isGuarded = false
+      return body(&state)
+    }
+  }
+}
