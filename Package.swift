@@ -33,7 +33,7 @@ let package = Package(
       name: "CSpindle",
       cSettings: [.define("SPINDLE_PORTABLE_PARKING", .when(traits: ["PortableParking"]))]),
     .target(name: "SpindleGround", dependencies: ["CSpindle"], swiftSettings: strict),
-    .target(name: "SpindleThreads", dependencies: ["SpindleGround"], swiftSettings: strict),
+    .target(name: "SpindleThreads", dependencies: ["CSpindle", "SpindleGround"], swiftSettings: strict),
     .target(
       name: "SpindleQueues", dependencies: ["SpindleGround", "SpindleThreads"],
       swiftSettings: strict),
@@ -64,7 +64,7 @@ let package = Package(
       name: "SpindleGroundTests", dependencies: ["CSpindle", "SpindleGround", "SpindleTestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "SpindleThreadsTests", dependencies: ["Spindle", "SpindleTestSupport"],
+      name: "SpindleThreadsTests", dependencies: ["CSpindle", "Spindle", "SpindleTestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "SpindleQueuesTests", dependencies: ["Spindle", "SpindleTestSupport"],

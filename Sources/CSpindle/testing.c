@@ -316,3 +316,19 @@ void spindle_each_thread(void (*line)(void *context, const char *text), void *co
   closedir(tasks);
   sigaction(STACK_SIGNAL, &old, NULL);
 }
+
+void spindle_test_thread_name(char *name, size_t capacity) {
+  read_file((int)syscall(SYS_gettid), "comm", name, capacity);
+}
+
+size_t spindle_test_threads(int32_t *ids, size_t capacity) {
+  DIR *tasks = opendir("/proc/self/task");
+  size_t count = 0;
+  if (!tasks) return 0;
+  for (struct dirent *entry; count < capacity && (entry = readdir(tasks));) {
+    int thread = atoi(entry->d_name);
+    if (thread > 0) ids[count++] = thread;
+  }
+  closedir(tasks);
+  return count;
+}

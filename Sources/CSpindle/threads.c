@@ -2,11 +2,15 @@
 #include "CSpindle.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 _Thread_local void *spindle_local_token;
@@ -46,3 +50,71 @@ int spindle_start_detached(const char *name, void (*body)(void *), void *context
   if (error) free(start);
   return error;
 }
+
+// --- Threads that users start ------------------------------------------------------------------
+
+_Thread_local void *spindle_local_thread;
+
+int spindle_thread_start(size_t stack_size, void *(*body)(void *), void *context) {
+  pthread_attr_t attributes;
+  pthread_attr_t *used = NULL;
+  if (stack_size) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t smallest = (size_t)sysconf(_SC_THREAD_STACK_MIN);
+    if (stack_size < smallest) stack_size = smallest;
+    if (stack_size > SIZE_MAX / 2 - page) return EINVAL;
+    pthread_attr_init(&attributes);
+    used = &attributes;
+    int error = pthread_attr_setstacksize(used, (stack_size + page - 1) / page * page);
+    if (error) {
+      pthread_attr_destroy(used);
+      return error;
+    }
+  }
+  pthread_t thread;  // the new thread tells its own handle: it may be joined before this call returns
+  int error = pthread_create(&thread, used, body, context);
+  if (used) pthread_attr_destroy(used);
+  return error;
+}
+
+uintptr_t spindle_thread_handle(void) { return (uintptr_t)pthread_self(); }
+
+int spindle_thread_join(uintptr_t handle, int64_t deadline) {
+  if (deadline == SPINDLE_NEVER) return pthread_join((pthread_t)handle, NULL);
+  if (deadline < 0) return pthread_tryjoin_np((pthread_t)handle, NULL);
+  struct timespec t = {deadline / 1000000000, deadline % 1000000000};
+  return pthread_clockjoin_np((pthread_t)handle, NULL, CLOCK_MONOTONIC, &t);
+}
+
+void spindle_thread_detach(uintptr_t handle) { pthread_detach((pthread_t)handle); }
+
+void spindle_thread_set_name(int32_t thread, const char *name) {
+  if (thread == spindle_thread_id()) {
+    pthread_setname_np(pthread_self(), name);
+    return;
+  }
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/comm", thread);
+  int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) return;  // without /proc the name stays ours alone
+  ssize_t ignored = write(descriptor, name, strlen(name));
+  (void)ignored;
+  close(descriptor);
+}
+
+int spindle_is_main_thread(void) { return getpid() == spindle_thread_id(); }
+
+static pthread_key_t end_key;
+static pthread_once_t end_once = PTHREAD_ONCE_INIT;
+static int end_error;
+static void (*end_body)(void *);
+
+static void make_end_key(void) { end_error = pthread_key_create(&end_key, end_body); }
+
+int spindle_thread_on_end(void (*ended)(void *), void *value) {
+  __atomic_store_n(&end_body, ended, __ATOMIC_RELAXED);  // the same at every call
+  pthread_once(&end_once, make_end_key);
+  return end_error ? end_error : pthread_setspecific(end_key, value);
+}
+
+int32_t spindle_try_again(void) { return EAGAIN; }

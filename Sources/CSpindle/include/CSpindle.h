@@ -67,6 +67,48 @@ int spindle_start_detached(const char *name, void (*body)(void *), void *context
 /// The kernel's id of the calling thread.
 int32_t spindle_thread_id(void);
 
+/// Starts a thread that can be joined, with the caller's signal mask, as POSIX has it.
+/// `stack_size` 0: the system's default; otherwise at least that many bytes. Returns 0 or an errno value.
+int spindle_thread_start(size_t stack_size, void *(*body)(void *), void *context);
+
+/// The calling thread, for join and detach.
+uintptr_t spindle_thread_handle(void);
+
+/// Waits for the end of a thread until `deadline`. Returns 0, ETIMEDOUT, or (for a deadline in the past) EBUSY.
+int spindle_thread_join(uintptr_t handle, int64_t deadline);
+
+/// Nobody will join this thread.
+void spindle_thread_detach(uintptr_t handle);
+
+/// Names a thread of this process for the kernel: 15 bytes at most, without a zero byte inside.
+void spindle_thread_set_name(int32_t thread, const char *name);
+
+/// Whether the caller is the first thread of its process.
+int spindle_is_main_thread(void);
+
+extern _Thread_local void *spindle_local_thread;
+
+/// The record of the calling thread, unretained; NULL when there is none (yet).
+static inline void *spindle_thread_record(void) { return spindle_local_thread; }
+static inline void spindle_set_thread_record(void *record) { spindle_local_thread = record; }
+
+/// Calls `ended` with `value` when the calling thread ends; one value for each thread.
+/// `ended` is the same function at every call. Returns 0 or an errno value.
+int spindle_thread_on_end(void (*ended)(void *), void *value);
+
+/// EAGAIN.
+int32_t spindle_try_again(void);
+
+// ---------------------------------------------------------------------------------------------
+// The end of the process (exit.c)
+
+/// Calls `body` when the process ends by exit(), by return from main, or because main threw; `failed` is then the
+/// error (a Swift error, unretained), else NULL. Every call registers once more. Not called in a forked child.
+int spindle_at_exit(void (*body)(void *failed));
+
+/// Sleeps for ever.
+void spindle_sleep_for_ever(void);
+
 // ---------------------------------------------------------------------------------------------
 // For tests (testing.c): raw threads and a watchdog that rest on nothing that is tested.
 
@@ -94,6 +136,12 @@ void spindle_exit_now(int status);
 
 /// The value of an environment variable, or NULL.
 const char *spindle_test_setting(const char *name);
+
+/// The kernel's name of the calling thread.
+void spindle_test_thread_name(char *name, size_t capacity);
+
+/// The kernel's ids of the threads of this process; returns how many were written.
+size_t spindle_test_threads(int32_t *ids, size_t capacity);
 
 // Child processes: starting, talking, ending (worker_entry.c, spawn.c, control_socket.c)
 
