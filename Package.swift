@@ -43,6 +43,7 @@ let package = Package(
     .target(
       name: "SpindleProcesses",
       dependencies: ["CSpindle", "SpindleGround", "SpindleThreads", "SpindleQueues", "SpindleFutures"],
+      exclude: ["Encoding/FORMAT.md"],
       swiftSettings: strict),
     .target(
       name: "Spindle",

@@ -1,0 +1,347 @@
+/// The bytes being read. Places are offsets, every read is checked against the end, nothing is copied before it is wanted.
+///
+/// Reading a field does not tell where a nested value ends, because only the user's code knows what it read. Skipping
+/// it again at every level would be quadratic in the depth, so two notes are kept: how far the container read last has
+/// been read (`noteProgress`), and where the value decoded last ended. `skip` jumps over what they cover.
+// SAFETY: no bytes are read but through `byte`, `takeRaw` and ranges that `takeStringRange` and `takePackedHead` checked.
+@safe final class DecodingState {
+  private(set) var base: UnsafeRawPointer
+  private(set) var size: Int
+  private var progressOrigin = -1
+  private var progressPlace = -1
+  private var knownStart = -1
+  private var knownEnd = -1
+  private var depth = 0
+  private var currentPath: [any CodingKey] = []
+  private var owned: UnsafeMutableRawPointer?
+  var attachments: AttachmentList?
+
+  init(_ bytes: UnsafeRawBufferPointer) {
+    if let start = bytes.baseAddress, bytes.count > 0 {
+      unsafe base = start
+      size = bytes.count
+    } else {
+      let memory = UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
+      unsafe owned = memory
+      unsafe base = UnsafeRawPointer(memory)
+      size = 0
+    }
+  }
+
+  /// A copy of the bytes, for what must outlive the caller's.
+  init(copying source: EncodingState) {
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(source.count, 1), alignment: 1)
+    unsafe memory.copyMemory(from: source.base, byteCount: source.count)
+    unsafe owned = memory
+    unsafe base = UnsafeRawPointer(memory)
+    size = source.count
+  }
+
+  deinit { unsafe owned?.deallocate() }
+
+  /// The caller's bytes are about to go: a decoder that was kept reads nothing any more.
+  func invalidate() { size = 0 }
+
+  // MARK: Bytes
+
+  @inline(__always)
+  func byte(at place: Int) -> UInt8? {
+    // SAFETY: the bound is checked here, and `base` is valid for `size` bytes until `invalidate`.
+    place >= 0 && place < size ? unsafe base.load(fromByteOffset: place, as: UInt8.self) : nil
+  }
+
+  @inline(__always)
+  func takeRaw<T: BitwiseCopyable>(_ type: T.Type, at place: inout Int) -> T? {
+    guard place >= 0, size &- place >= MemoryLayout<T>.size else { return nil }
+    let value = unsafe base.loadUnaligned(fromByteOffset: place, as: T.self)
+    place &+= MemoryLayout<T>.size
+    return value
+  }
+
+  func takeVarint(at place: inout Int) -> Int? {
+    var value: UInt64 = 0
+    var shift: UInt64 = 0
+    while shift < 63, let byte = byte(at: place) {
+      place += 1
+      value |= UInt64(byte & 0x7F) << shift
+      if byte < 0x80 { return Int(exactly: value) }
+      shift += 7
+    }
+    return nil
+  }
+
+  @inline(__always)
+  func takeInteger<T: FixedWidthInteger>(_ type: T.Type, at place: inout Int) -> T? {
+    guard let tag = byte(at: place) else { return nil }
+    if tag < 0x80 {
+      place &+= 1
+      return T(exactly: tag)
+    }
+    return takeWideInteger(type, at: &place)
+  }
+
+  private func takeWideInteger<T: FixedWidthInteger>(_ type: T.Type, at place: inout Int) -> T? {
+    guard let tag = byte(at: place) else { return nil }
+    var end = place + 1
+    let isNegative: Bool
+    let magnitude: UInt128
+    switch tag {
+    case 0xA0...0xBF:
+      isNegative = true
+      magnitude = UInt128(tag - WireTag.smallNegative)
+    case 0x90...0x94, 0x98...0x9C:
+      isNegative = tag >= WireTag.negative
+      switch tag & 7 {
+      case 0: guard let value = takeRaw(UInt8.self, at: &end) else { return nil }; magnitude = UInt128(value)
+      case 1: guard let value = takeRaw(UInt16.self, at: &end) else { return nil }; magnitude = UInt128(value.littleEndian)
+      case 2: guard let value = takeRaw(UInt32.self, at: &end) else { return nil }; magnitude = UInt128(value.littleEndian)
+      case 3: guard let value = takeRaw(UInt64.self, at: &end) else { return nil }; magnitude = UInt128(value.littleEndian)
+      default:
+        guard let low = takeRaw(UInt64.self, at: &end), let high = takeRaw(UInt64.self, at: &end) else { return nil }
+        magnitude = UInt128(high.littleEndian) << 64 | UInt128(low.littleEndian)
+      }
+    default:
+      // A whole number that was written as a floating-point one.
+      guard tag == WireTag.double || tag == WireTag.float, let value = takeFloating(at: &end, tag: tag) else { return nil }
+      guard let integer = T(exactly: value) else { return nil }
+      place = end
+      return integer
+    }
+    guard magnitude <= UInt128(Int128.max) || !isNegative else { return nil }
+    guard let value = isNegative ? T(exactly: ~Int128(magnitude)) : T(exactly: magnitude) else { return nil }
+    place = end
+    return value
+  }
+
+  private func takeFloating(at place: inout Int, tag: UInt8) -> Double? {
+    if tag == WireTag.double { return takeRaw(UInt64.self, at: &place).map { Double(bitPattern: $0.littleEndian) } }
+    return takeRaw(UInt32.self, at: &place).map { Double(Float(bitPattern: $0.littleEndian)) }
+  }
+
+  func takeDouble(at place: inout Int) -> Double? {
+    guard let tag = byte(at: place) else { return nil }
+    if tag == WireTag.double || tag == WireTag.float {
+      var end = place + 1
+      guard let value = takeFloating(at: &end, tag: tag) else { return nil }
+      place = end
+      return value
+    }
+    return takeInteger(Int128.self, at: &place).map { Double($0) }
+  }
+
+  /// The bytes of a string: where they start and how many.
+  @inline(__always)
+  func takeStringRange(at place: inout Int) -> (start: Int, count: Int)? {
+    guard let tag = byte(at: place) else { return nil }
+    var start = place + 1
+    let count: Int
+    if tag >= WireTag.shortString {
+      count = Int(tag & 0x3F)
+    } else {
+      guard tag == WireTag.string, let long = takeVarint(at: &start) else { return nil }
+      count = long
+    }
+    guard count <= size - start else { return nil }
+    place = start + count
+    return (start, count)
+  }
+
+  func takeString(at place: inout Int) -> String? {
+    var end = place
+    guard let range = takeStringRange(at: &end) else { return nil }
+    let bytes = unsafe UnsafeRawBufferPointer(start: base + range.start, count: range.count)
+    guard let string = unsafe bytes.withMemoryRebound(to: UInt8.self, { unsafe String(validating: $0, as: UTF8.self) })
+    else { return nil }
+    place = end
+    return string
+  }
+
+  /// The head of a packed array whose elements are all there.
+  func takePackedHead(at place: inout Int) -> (kind: PackedKind, count: Int)? {
+    var start = place + 1
+    guard byte(at: place) == WireTag.packed, let raw = byte(at: start), let kind = PackedKind(rawValue: raw) else {
+      return nil
+    }
+    start += 1
+    guard let count = takeVarint(at: &start), count <= (size - start) / kind.byteCount else { return nil }
+    place = start
+    return (kind, count)
+  }
+
+  // MARK: Skipping
+
+  func noteProgress(in origin: Int, at place: Int) {
+    progressOrigin = origin
+    progressPlace = place
+  }
+
+  /// The place after the value, or nil when the bytes are malformed. No recursion: bytes may nest as deep as they like.
+  func skip(from place: Int) -> Int? {
+    var at = place
+    var open = 0
+    repeat {
+      if at == knownStart {
+        at = knownEnd
+        continue
+      }
+      if at == progressOrigin {
+        at = progressPlace
+        open += 1
+        continue
+      }
+      guard let tag = byte(at: at) else { return nil }
+      switch tag {
+      case 0...0x7F, 0xA0...0xBF, WireTag.null, WireTag.falseValue, WireTag.trueValue: at += 1
+      case WireTag.end:
+        at += 1
+        open -= 1
+        if open < 0 { return nil }
+      case WireTag.keyed, WireTag.unkeyed:
+        at += 1
+        open += 1
+      case WireTag.some:
+        at += 1
+        if open == 0 { open = -1 }
+      case WireTag.float: at += 5
+      case WireTag.double: at += 9
+      case 0x90...0x94, 0x98...0x9C: at += 1 + (1 << Int(tag & 7))
+      case WireTag.attachment:
+        at += 1
+        guard takeVarint(at: &at) != nil else { return nil }
+      case WireTag.packed:
+        guard let head = takePackedHead(at: &at) else { return nil }
+        at += head.count * head.kind.byteCount
+      default: guard takeStringRange(at: &at) != nil else { return nil }
+      }
+      if open == -1 {
+        // A mark in front of an optional's value: the value itself is still to come.
+        open = 0
+        if byte(at: at) == WireTag.end { return nil }
+        continueOptional: while byte(at: at) == WireTag.some { at += 1 }
+        guard let end = skip(from: at) else { return nil }
+        at = end
+      }
+    } while open > 0
+    return at <= size ? at : nil
+  }
+
+  // MARK: Values
+
+  func decode<T: Decodable>(
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [any CodingKey], _ key: (any CodingKey)?
+  ) throws -> T {
+    if let direct = DirectTypes.find(type) {
+      return try takeDirect(type, direct, at: &place, pathCount, extraPath, key)
+    }
+    if let optional = OptionalTypes.find(type) {
+      return try optional.decodeAny(from: self, at: &place, pathCount, extraPath, key) as! T
+    }
+    let savedCount = currentPath.count
+    guard depth < WireLimit.depth else {
+      throw DecodingError.dataCorrupted(
+        .init(
+          codingPath: path(pathCount, extraPath),
+          debugDescription: "the value nests deeper than \(WireLimit.depth) levels"))
+    }
+    depth += 1
+    currentPath.append(contentsOf: extraPath)
+    if let key { currentPath.append(key) }
+    defer {
+      depth -= 1
+      currentPath.removeLast(currentPath.count - savedCount)
+    }
+    guard byte(at: place) != nil else { throw malformed(at: place, currentPath) }
+    let value = try T(from: WireDecoder(state: self, place: place, pathCount: currentPath.count, extraPath: []))
+    guard let end = skip(from: place) else { throw malformed(at: place, currentPath) }
+    knownStart = place
+    knownEnd = end
+    place = end
+    return value
+  }
+
+  @inline(never)
+  private func takeDirect<T>(
+    _ type: T.Type, _ direct: any DirectlyCoded.Type, at place: inout Int, _ pathCount: Int,
+    _ extraPath: [any CodingKey], _ key: (any CodingKey)?
+  ) throws -> T {
+    func take<D: DirectlyCoded>(_: D.Type, at place: inout Int) throws -> T {
+      let start = place
+      guard let value = D.take(from: self, at: &place) else {
+        throw mismatch(D.self, at: start, path(pathCount, extraPath) + (key.map { [$0] } ?? []))
+      }
+      knownStart = start
+      knownEnd = place
+      // SAFETY: `find` returns the very type it was asked for, so D is T.
+      return unsafe unsafeBitCast(value, to: T.self)
+    }
+    return try take(direct, at: &place)
+  }
+
+  func decodeOptional<T: Decodable>(
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [any CodingKey], _ key: (any CodingKey)?
+  ) throws -> T? {
+    let tag = byte(at: place)
+    if tag == WireTag.null {
+      place += 1
+      return nil
+    }
+    if tag == WireTag.some { place += 1 }
+    return try decode(type, at: &place, pathCount, extraPath, key)
+  }
+
+  /// One element of a packed array as a value of its own, for types that want a decoder.
+  func unpacked(_ kind: PackedKind, at place: Int, _ path: [any CodingKey]) throws -> (DecodingState, Int) {
+    let single = EncodingState(capacity: 32)
+    func put<T: DirectlyCoded>(_: T.Type) throws {
+      guard let value = T.unpack(kind, from: self, at: place) else { throw malformed(at: place, path) }
+      value.put(into: single)
+    }
+    switch kind {
+    case .double: try put(Double.self)
+    case .float: try put(Float.self)
+    case .bool: try put(Bool.self)
+    case .uint128: try put(UInt128.self)
+    default: try put(Int128.self)
+    }
+    let state = DecodingState(copying: single)
+    state.depth = depth
+    return (state, 0)
+  }
+
+  // MARK: Errors
+
+  func path(_ count: Int, _ extra: [any CodingKey]) -> [any CodingKey] { currentPath.prefix(count) + extra }
+
+  func malformed(at place: Int, _ path: [any CodingKey]) -> DecodingError {
+    .dataCorrupted(.init(codingPath: path, debugDescription: "malformed bytes at offset \(place) of \(size)"))
+  }
+
+  /// Why the value at `place` could not be read as that type.
+  func mismatch(_ type: Any.Type, at place: Int, _ path: [any CodingKey]) -> DecodingError {
+    guard let tag = byte(at: place), skip(from: place) != nil else { return malformed(at: place, path) }
+    if tag == WireTag.null {
+      return .valueNotFound(type, .init(codingPath: path, debugDescription: "found nil in place of \(type)"))
+    }
+    if type == String.self && (tag >= WireTag.shortString || tag == WireTag.string) {
+      return .dataCorrupted(.init(codingPath: path, debugDescription: "the string is not valid UTF-8"))
+    }
+    return .typeMismatch(
+      type, .init(codingPath: path, debugDescription: "found \(WireTag.name(tag)), which does not fit \(type)"))
+  }
+}
+
+extension WireTag {
+  static func name(_ tag: UInt8) -> String {
+    switch tag {
+    case 0...0x7F, 0x90...0x94, 0x98...0x9C, 0xA0...0xBF: "an integer"
+    case falseValue, trueValue: "a Bool"
+    case float, double: "a floating-point number"
+    case string, 0xC0...0xFF: "a string"
+    case keyed: "a keyed container"
+    case unkeyed, packed: "an unkeyed container"
+    case some: "an optional"
+    case attachment: "a file descriptor"
+    default: "the byte \(tag)"
+    }
+  }
+}
