@@ -248,24 +248,9 @@ static bool main_has_begun(void) {
   return search.found;
 }
 
-static void (*exit_hook)(void);
-static pid_t exit_hook_process;
-
-void spindle_set_process_exit_hook(void (*hook)(void)) {
-  exit_hook_process = getpid();
-  exit_hook = hook;
-}
-static void run_exit_hook(void) {
-  // A forked copy of the program has the handler and not the thread that the hook would wait for.
-  if (exit_hook != NULL && exit_hook_process == getpid()) exit_hook();
-}
-
 // The priority only makes it early; C4 holds for any place but the last, and the last is recognised.
 __attribute__((constructor(900))) static void spindle_constructor(int argc, char **argv, char **environment) {
   (void)argc, (void)argv, (void)environment;
-  // Registered first, so run last: after the program's own handlers, which may still start and join children.
-  atexit(run_exit_hook);
-
   const char *order = getenv("SPINDLE_WORKER");
   if (order == NULL) return;
   int control = -1, parent = 0, name_at = 0;

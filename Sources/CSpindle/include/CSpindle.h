@@ -254,7 +254,5 @@ struct spindle_ready_event {
 int32_t spindle_epoll_wait(
     int32_t epoll, struct spindle_ready_event *events, int32_t capacity, int32_t milliseconds);
 
-/// What `exit` calls after the handlers that the program registered later than this library was loaded; not in forked copies.
-void spindle_set_process_exit_hook(void (* hook)(void));
 /// errno's text.
 const char *spindle_error_text(int32_t error);

@@ -1,5 +1,6 @@
 internal import CSpindle
 internal import SpindleGround
+internal import SpindleThreads
 internal import Synchronization
 
 /// The one thread that starts children, carries their messages and learns of their deaths.
@@ -89,7 +90,7 @@ final class Supervisor: Sendable {
         return ProcessStartError(worker: worker.name, operation: "pthread_create", errorNumber: error)
       }
       mailbox.owner = this
-      spindle_set_process_exit_hook { Supervisor.programExits() }
+      ProcessExit.register(.processes) { Supervisor.programExits() }
       return nil
     }
   }

@@ -65,7 +65,7 @@ enum UncaughtErrors {
 }
 
 /// Writes a line to standard error, unbuffered.
-func writeError(_ line: String) {
+package func writeError(_ line: String) {
   var text = line + "\n"
   // SAFETY: the buffer is read during the call only.
   text.withUTF8 { unsafe spindle_write_error($0.baseAddress!, $0.count) }
