@@ -63,7 +63,7 @@ import Testing
 
   private func model(_ scene: Scene, flaw: Flaw?) -> Model<State> {
     var model = Model("read-write lock, \(scene)", initial: State())
-    let reading = SpotSteps<State>(spot: \.readers, prefix: "r", isFine: false, patience: 1)
+    let reading = SpotSteps<State>(spot: \.readers, prefix: "r", isFine: scene == .timedReaderAndWriters, patience: 1)
     let writing = SpotSteps<State>(spot: \.writers, prefix: "w", isFine: scene != .timedReaderAndWriters, patience: 1)
     func writersWait(_ state: State) -> Bool {
       flaw == .guardCountsAsWriter

@@ -3,7 +3,9 @@ import SpindleTestSupport
 /// A `ParkingSpot` inside the model of something larger.
 ///
 /// `ParkingModel` proves the spot alone, down to the futex. Here it has fewer steps: how a sleeper falls asleep and is
-/// ended is one step (S5 is enabled once the waiter is ended), and unless `isFine` what happens behind the guard is one.
+/// ended is one step (S5 is enabled once the waiter is ended). Unless `isFine`, what happens behind the guard is one step
+/// too, a wake-up is one, a success at S4 leaves the list in the same step, and nobody reserves. When fine, a thread
+/// waits on one spot once.
 struct Spot: Hashable {
   var isGuarded = false
   var isReserved = false
@@ -36,6 +38,12 @@ struct Spot: Hashable {
     }
   }
 
+  /// Takes and ends in one step.
+  mutating func wake(_ count: Int, by me: Int, code: UInt8 = 0) {
+    take(count, by: me)
+    while endNext(by: me, code: code) {}
+  }
+
   /// Ends the next waiter that `me` has taken; false if there is none.
   mutating func endNext(by me: Int, code: UInt8 = 0) -> Bool {
     for index in 0..<taken.count where takenBy[Int(taken[index])] == UInt8(me + 1) {
@@ -66,15 +74,18 @@ struct SpotSteps<State: Hashable> {
   var patience: UInt8 = 8
 
   /// `ParkingSpot.wait` by thread `me`; goes on at `success` or (only if `isTimed`) at `failure`.
+  /// An attempt that answers nil spins: it waits for somebody who is between two steps.
   func wait(
     _ program: inout Program<State>, _ me: Int, isTimed: Bool = false, success: String, failure: String = "",
-    attempt: @escaping (inout State) -> Bool
+    attempt: @escaping (inout State) -> Bool?
   ) {
+    if !isFine { return waitCoarsely(&program, me, isTimed: isTimed, success: success, failure: failure, attempt) }
     let (spot, patience, id) = (spot, patience, UInt8(me))
     func reserves(_ state: State) -> Bool { state[keyPath: spot].overtaken[me] >= patience }
     program.step("\(prefix)S1 attempt unless reserved") { state in
-      guard !state[keyPath: spot].isReserved, attempt(&state) else { return .next }
-      return .go(success)
+      if state[keyPath: spot].isReserved { return .next }
+      guard let isDone = attempt(&state) else { return .blocked }
+      return isDone ? .go(success) : .next
     }
     guarded(&program, "S2 append") { state in
       if state[keyPath: spot].overtaken[me] > 0 {
@@ -86,7 +97,9 @@ struct SpotSteps<State: Hashable> {
       return .next
     }
     program.step("\(prefix)S4 attempt unless reserved by another") { state in
-      guard reserves(state) || !state[keyPath: spot].isReserved, attempt(&state) else { return .go("\(prefix)S5") }
+      guard reserves(state) || !state[keyPath: spot].isReserved else { return .go("\(prefix)S5") }
+      guard let isDone = attempt(&state) else { return .blocked }
+      if !isDone { return .go("\(prefix)S5") }
       state[keyPath: spot].result[me] = Spot.success
       return .next
     }
@@ -109,7 +122,8 @@ struct SpotSteps<State: Hashable> {
       if !isEnded { state[keyPath: spot].takenBy[me] = 0 }
       if !isEnded { state[keyPath: spot].taken.remove(id) }
       state[keyPath: spot].ended[me] = 0
-      if attempt(&state) {
+      guard let isDone = attempt(&state) else { return .blocked }
+      if isDone {
         state[keyPath: spot].result[me] = Spot.success
         return .go("\(prefix)R1")
       }
@@ -118,7 +132,7 @@ struct SpotSteps<State: Hashable> {
         return .go("\(prefix)R1")
       }
       state[keyPath: spot].overtaken[me] = min(state[keyPath: spot].overtaken[me] + 1, patience)
-      return .go("\(prefix)S2\(isFine ? "a" : "")")
+      return .go("\(prefix)S2a")
     }
     program.step("\(prefix)R1 end of a reservation") { state in reserves(state) ? .next : .go("\(prefix)R9") }
     guarded(&program, "R2 clear the mark") { state in
@@ -132,6 +146,44 @@ struct SpotSteps<State: Hashable> {
         state[keyPath: spot].overtaken[me] = 0
       }
       return .go(state[keyPath: spot].result[me] == Spot.success ? success : failure)
+    }
+  }
+
+  private func waitCoarsely(
+    _ program: inout Program<State>, _ me: Int, isTimed: Bool, success: String, failure: String,
+    _ attempt: @escaping (inout State) -> Bool?
+  ) {
+    let (spot, id) = (spot, UInt8(me))
+    program.step("\(prefix)S2 append") { state in
+      if state[keyPath: spot].overtaken[me] > 0 {
+        state[keyPath: spot].list.prepend(id)
+      } else {
+        state[keyPath: spot].list.append(id)
+      }
+      state[keyPath: spot].overtaken[me] = 0
+      return .next
+    }
+    program.step("\(prefix)S4 attempt; done: leave or pass on") { state in
+      guard let isDone = attempt(&state) else { return .blocked }
+      if !isDone { return .next }
+      if !state[keyPath: spot].list.remove(id) { state[keyPath: spot].wake(1, by: me) }
+      state[keyPath: spot].ended[me] = 0
+      return .go(success)
+    }
+    program.step("\(prefix)S5 asleep until ended, attempt") { state, choices in
+      var isLast = false
+      if state[keyPath: spot].ended[me] == 0 {
+        guard isTimed, choices.either("time runs out") else { return .blocked }
+        // Still listed: gives up. Else woken at the same time: tries once more.
+        if state[keyPath: spot].list.remove(id) { return .go(failure) }
+        isLast = true
+      }
+      state[keyPath: spot].ended[me] = 0
+      guard let isDone = attempt(&state) else { return .blocked }
+      if isDone { return .go(success) }
+      if isLast { return .go(failure) }
+      state[keyPath: spot].overtaken[me] = 1
+      return .go("\(prefix)S2")
     }
   }
 
@@ -169,8 +221,7 @@ struct SpotSteps<State: Hashable> {
     let spot = spot
     guard isFine else {
       program.step("\(prefix)\(label)2 wake \(count == 8 ? "all" : "\(count)")") { state in
-        state[keyPath: spot].take(count, by: me)
-        while state[keyPath: spot].endNext(by: me, code: code) {}
+        state[keyPath: spot].wake(count, by: me, code: code)
         return .go(next)
       }
       return

@@ -30,38 +30,39 @@ package struct Cells: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// A list of up to eight small numbers in order, for the queues inside a model.
+/// A list of up to fifteen numbers below sixteen in order, in one word, for the queues inside a model.
 package struct Line: Hashable, Sendable, CustomStringConvertible {
+  /// Four bits for each number, the first lowest; the count in the highest four.
   private var bits: UInt64 = 0
-  private var length: UInt8 = 0
+  private static var one: UInt64 { 1 << 60 }
+  private static var numbers: UInt64 { one - 1 }
 
   package init() {}
 
-  package var count: Int { Int(length) }
-  package var isEmpty: Bool { length == 0 }
-  package var first: UInt8? { length == 0 ? nil : self[0] }
+  package var count: Int { Int(bits >> 60) }
+  package var isEmpty: Bool { bits >> 60 == 0 }
+  package var first: UInt8? { isEmpty ? nil : self[0] }
 
   package subscript(index: Int) -> UInt8 {
-    precondition(index >= 0 && index < length, "outside the line")
-    return UInt8(truncatingIfNeeded: bits >> UInt64(index * 8))
+    precondition(index >= 0 && index < count, "outside the line")
+    return UInt8(truncatingIfNeeded: bits >> UInt64(index * 4) & 0xF)
   }
 
   package mutating func append(_ value: UInt8) {
-    precondition(length < 8, "Line holds eight numbers")
-    bits |= UInt64(value) << (UInt64(length) * 8)
-    length += 1
+    precondition(count < 15 && value < 16, "Line holds fifteen numbers below sixteen")
+    bits |= UInt64(value) << UInt64(count * 4)
+    bits += Self.one
   }
 
   package mutating func prepend(_ value: UInt8) {
-    precondition(length < 8, "Line holds eight numbers")
-    bits = bits << 8 | UInt64(value)
-    length += 1
+    precondition(count < 15 && value < 16, "Line holds fifteen numbers below sixteen")
+    bits = bits & ~Self.numbers | (bits & Self.numbers) << 4 | UInt64(value)
+    bits += Self.one
   }
 
   package mutating func removeFirst() -> UInt8 {
     let value = self[0]
-    bits >>= 8
-    length -= 1
+    remove(at: 0)
     return value
   }
 
@@ -69,13 +70,17 @@ package struct Line: Hashable, Sendable, CustomStringConvertible {
   @discardableResult
   package mutating func remove(_ value: UInt8) -> Bool {
     guard let index = firstIndex(of: value) else { return false }
-    let below: UInt64 = (1 << UInt64(index * 8)) - 1
-    bits = bits & below | (bits >> UInt64(index * 8 + 8)) << UInt64(index * 8)
-    length -= 1
+    remove(at: index)
     return true
   }
 
   package func contains(_ value: UInt8) -> Bool { firstIndex(of: value) != nil }
+
+  private mutating func remove(at index: Int) {
+    let values = bits & Self.numbers
+    let below: UInt64 = (1 << UInt64(index * 4)) - 1
+    bits = (bits & ~Self.numbers) - Self.one | values & below | (values >> 4) & ~below
+  }
 
   private func firstIndex(of value: UInt8) -> Int? {
     for index in 0..<count where self[index] == value { return index }
