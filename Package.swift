@@ -38,7 +38,7 @@ let package = Package(
       name: "SpindleQueues", dependencies: ["SpindleGround", "SpindleThreads"],
       swiftSettings: strict),
     .target(
-      name: "SpindleFutures", dependencies: ["SpindleGround", "SpindleThreads", "SpindleQueues"],
+      name: "SpindleFutures", dependencies: ["CSpindle", "SpindleGround", "SpindleThreads", "SpindleQueues"],
       swiftSettings: strict),
     .target(
       name: "SpindleProcesses",

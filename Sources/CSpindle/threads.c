@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 _Thread_local void *spindle_local_token;
+_Thread_local void *spindle_local_worker;
 
 int32_t spindle_thread_id(void) { return (int32_t)syscall(SYS_gettid); }
 

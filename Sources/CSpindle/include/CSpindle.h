@@ -57,6 +57,12 @@ extern _Thread_local void *spindle_local_token;
 static inline void *spindle_token(void) { return spindle_local_token; }
 static inline void spindle_set_token(void *token) { spindle_local_token = token; }
 
+extern _Thread_local void *spindle_local_worker;
+
+/// The pool worker that this thread is, unretained; NULL for other threads.
+static inline void *spindle_worker(void) { return spindle_local_worker; }
+static inline void spindle_set_worker(void *worker) { spindle_local_worker = worker; }
+
 // ---------------------------------------------------------------------------------------------
 // Threads (threads.c)
 

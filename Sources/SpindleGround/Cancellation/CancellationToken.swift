@@ -35,7 +35,13 @@ public final class CancellationToken: Sendable {
 public enum Cancellation {
   /// Whether the running closure or task was asked to stop.
   public static var isRequested: Bool {
-    if let token = current, token.isRequested { return true }
+    if let word = unsafe spindle_token() {
+      if let source = unsafe source(of: word) {
+        if source.isCancellationRequested { return true }
+      } else if let token = current, token.isRequested {
+        return true
+      }
+    }
     return Task.isCancelled
   }
 
@@ -46,8 +52,10 @@ public enum Cancellation {
 
   /// The token of the closure that this thread runs, nil outside of one.
   public static var current: CancellationToken? {
+    guard let word = unsafe spindle_token() else { return nil }
+    if let source = unsafe source(of: word) { return source.cancellation }
     // SAFETY: `with` keeps the token alive for as long as the thread-local word names it.
-    unsafe spindle_token().map { unsafe Unmanaged<CancellationToken>.fromOpaque($0).takeUnretainedValue() }
+    return unsafe Unmanaged<CancellationToken>.fromOpaque(word).takeUnretainedValue()
   }
 
   /// Runs `body` with `token` as the current one; nests.
@@ -62,4 +70,29 @@ public enum Cancellation {
     }
     return try body()
   }
+
+  /// Runs `body` with the token of `source` as the current one; nests. The token is made only if somebody looks.
+  package static func with<Result, Failure: Error>(
+    source: any CancellationSource, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let outer = unsafe spindle_token()
+    defer { unsafe spindle_set_token(outer) }
+    // The thread-local word is the address of `source` with bit 0 set; a token's address has it clear.
+    return try unsafe withUnsafePointer(to: source) { (pointer) throws(Failure) -> Result in
+      unsafe spindle_set_token(UnsafeMutableRawPointer(mutating: UnsafeRawPointer(pointer) + 1))
+      return try body()
+    }
+  }
+
+  // SAFETY: `with(source:)` keeps the pointer valid for as long as the thread-local word names it.
+  private static func source(of word: UnsafeMutableRawPointer) -> (any CancellationSource)? {
+    guard UInt(bitPattern: word) & 1 != 0 else { return nil }
+    return unsafe (UnsafeRawPointer(word) - 1).assumingMemoryBound(to: (any CancellationSource).self).pointee
+  }
+}
+
+/// Something that runs closures and has a token for them, made when first asked for.
+package protocol CancellationSource: AnyObject, Sendable {
+  var cancellation: CancellationToken { get }
+  var isCancellationRequested: Bool { get }
 }

@@ -19,8 +19,7 @@ internal import Synchronization
 /// With no children it holds no descriptors, and with idle children it never wakes.
 final class Supervisor: Sendable {
   enum Command {
-    /// Without a ticket nobody waits, and a failure is delivered as the end.
-    case start(WorkerProcess, StartTicket?)
+    case start(WorkerProcess, StartTicket)
     case send(WorkerProcess)
   }
 
@@ -50,13 +49,7 @@ final class Supervisor: Sendable {
 
   // ---- Any thread ----
 
-  static func launch(_ worker: WorkerProcess) throws(ProcessStartError) {
-    if let problem = ensureRunning(for: worker) { throw problem }
-    post(.start(worker, nil))
-  }
-
   static func start(_ worker: WorkerProcess) throws(ProcessStartError) {
-    if isCurrentThread { mistake("a child's closure waits for the start of another child; use launch") }
     if let problem = ensureRunning(for: worker) { throw problem }
     let ticket = StartTicket()
     post(.start(worker, ticket))

@@ -48,14 +48,7 @@ struct SupervisorLoop {
     while true {
       for command in Supervisor.takeCommands() {  // S2
         switch command {
-        case .start(let worker, let ticket):
-          let error = problem?(worker) ?? start(worker)
-          if error != nil { worker.state.withLock { $0.exitStatus = .unknown } }
-          if let ticket {
-            ticket.finish(error)
-          } else if let error {
-            ended.append((0, worker, .init(exitStatus: .unknown, startError: error, detail: nil)))
-          }
+        case .start(let worker, let ticket): ticket.finish(problem?(worker) ?? start(worker))
         case .send(let worker): takeOutgoing(of: worker)
         }
       }
@@ -115,12 +108,10 @@ struct SupervisorLoop {
     identifiers[ObjectIdentifier(worker)] = id
     awaited += 1
     Supervisor.isLiving(id, worker)
-    let early = worker.state.withLock { state in
+    worker.state.withLock { state in
       state.pid = result.process
       state.pidfd = pidfd
-      return state.earlySignal
     }
-    if let early { worker.signal(early) }
     takeOutgoing(of: worker)
     return nil
   }

@@ -42,8 +42,6 @@ package final class WorkerProcess: Sendable {
     var sentinel: OwnedDescriptor?
     /// Until the supervisor takes them.
     var outgoing: [ControlFrame] = []
-    /// Asked for before the start was done.
-    var earlySignal: Int32?
     var onMessage: MessageHandler?
     var onEnd: EndHandler?
   }
@@ -57,7 +55,7 @@ package final class WorkerProcess: Sendable {
   }
 
   /// Starts a worker and returns as soon as the kernel has: about a millisecond. Whether the child became a worker is
-  /// known later: an `onEnd` with a `startError` says that it did not. Not from the closures given here: see `launch`.
+  /// known later: an `onEnd` with a `startError` says that it did not.
   /// - Parameters:
   ///   - entry: what the worker runs, `{ PoolWorker.main() }`; its result is the exit code.
   ///   - messages: they wait in the socket when the entry begins.
@@ -65,32 +63,13 @@ package final class WorkerProcess: Sendable {
     _ options: Options, entry: WorkerEntry, sending messages: [ControlFrame] = [],
     onMessage: @escaping MessageHandler, onEnd: @escaping EndHandler
   ) throws(ProcessStartError) -> WorkerProcess {
-    let worker = try prepare(options, entry, messages, onMessage, onEnd)
-    try Supervisor.start(worker)
-    return worker
-  }
-
-  /// The same without waiting for anything, so also for the closures given here, as when `onEnd` replaces a worker that
-  /// died. A start that fails is an end with a `startError`; `pid` is nil until the start is done.
-  package static func launch(
-    _ options: Options, entry: WorkerEntry, sending messages: [ControlFrame] = [],
-    onMessage: @escaping MessageHandler, onEnd: @escaping EndHandler
-  ) throws(ProcessStartError) -> WorkerProcess {
-    let worker = try prepare(options, entry, messages, onMessage, onEnd)
-    try Supervisor.launch(worker)
-    return worker
-  }
-
-  private static func prepare(
-    _ options: Options, _ entry: WorkerEntry, _ messages: [ControlFrame], _ onMessage: @escaping MessageHandler,
-    _ onEnd: @escaping EndHandler
-  ) throws(ProcessStartError) -> WorkerProcess {
     guard let order = ControlFrame(entry: entry) else {
       throw ProcessStartError(
         worker: options.name, operation: "naming the worker's code", reason: "it lies in no loaded image")
     }
     let worker = WorkerProcess(options: options, onMessage: onMessage, onEnd: onEnd)
     worker.state.withLock { $0.outgoing = [order] + messages }
+    try Supervisor.start(worker)
     return worker
   }
 
@@ -125,11 +104,7 @@ package final class WorkerProcess: Sendable {
   @discardableResult
   package func signal(_ number: Int32) -> Bool {
     state.withLock { state in
-      guard state.exitStatus == nil else { return false }
-      guard let pidfd = state.pidfd else {
-        state.earlySignal = number
-        return true
-      }
+      guard state.exitStatus == nil, let pidfd = state.pidfd else { return false }
       return spindle_signal_process(pidfd.number, number) == 0
     }
   }

@@ -17,19 +17,18 @@ final class Witness: Sendable {
   func start(
     _ options: WorkerProcess.Options = .init(name: "worker"), entry: WorkerEntry, sending: [ControlFrame] = []
   ) throws -> WorkerProcess {
-    try WorkerProcess.start(options, entry: entry, sending: sending, onMessage: onMessage, onEnd: onEnd)
-  }
-
-  func onMessage(_ worker: WorkerProcess, _ frame: ControlFrame) {
-    seen.withLock { $0.frames.append(frame) }
-    said.wrappingAdd(1, ordering: .sequentiallyConsistent)
-    spot.wakeAll()
-  }
-
-  func onEnd(_ worker: WorkerProcess, _ end: WorkerProcess.End) {
-    seen.withLock { $0.end = end }
-    said.wrappingAdd(1, ordering: .sequentiallyConsistent)
-    spot.wakeAll()
+    try WorkerProcess.start(
+      options, entry: entry, sending: sending,
+      onMessage: { _, frame in
+        self.seen.withLock { $0.frames.append(frame) }
+        self.said.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        self.spot.wakeAll()
+      },
+      onEnd: { _, end in
+        self.seen.withLock { $0.end = end }
+        self.said.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        self.spot.wakeAll()
+      })
   }
 
   func waitForFrames(_ count: Int) -> [ControlFrame] {
@@ -198,25 +197,13 @@ private let echo: WorkerEntry = {
     #expect(zombies() == [])
   }
 
-  @Test func `the end of a worker may launch its successor`() throws {
-    let second = Witness()
-    _ = try WorkerProcess.start(
-      .init(name: "first"), entry: { 1 }, onMessage: { _, _ in },
-      onEnd: { _, _ in
-        _ = try? WorkerProcess.launch(
-          .init(name: "second"), entry: { 2 }, onMessage: second.onMessage, onEnd: second.onEnd)
-      })
-    #expect(try second.waitForEnd().exitStatus == .exited(2))
-  }
-
   @Test func `a worker outlives the thread that started it`() throws {
     let witness = Witness()
     let started = RawGuarded<WorkerProcess?>(nil)
     var body: @Sendable () -> Void = { started.withLock { $0 = try? witness.start(entry: echo) } }
     // A thread of its own, joined before we go on: the kernel's death signal is bound to threads.
-    let error = unsafe withUnsafeMutablePointer(to: &body) {
-      unsafe spindle_race(
-        1, { raw, _ in unsafe raw!.assumingMemoryBound(to: (@Sendable () -> Void).self).pointee() }, $0)
+    let error = unsafe withUnsafeMutablePointer(to: &body) { body in
+      unsafe spindle_race(1, { raw, _ in unsafe raw!.assumingMemoryBound(to: (@Sendable () -> Void).self).pointee() }, body)
     }
     #expect(error == 0)
     let worker = try #require(started.withLock { $0 })

@@ -1,0 +1,151 @@
+import SpindleGround
+import Synchronization
+
+/// A future whose value's type does not matter: what all futures have in common.
+///
+///     for job: AnyFuture in [download, resize, upload] where !job.isDone { job.cancel() }
+///
+/// Every `Future<Value>` is one. It cannot be subclassed or made elsewhere.
+///
+///     pending ──► running ──► value | failed        begin, then publish
+///        └──────► cancelled                          cancel()
+///
+/// One word holds the stage. Whoever moves it out of `pending` (a worker, or `cancel()`) owns the work from then on;
+/// whoever publishes an end then wakes those who wait and, outside of any lock, calls the callbacks.
+// SAFETY: `listeners` belongs to `listenersLock`; everything else that changes is atomic. The work and the result in
+// the subclass belong to whoever moved the stage out of `pending`; after an end has been published the result is constant.
+public class AnyFuture: @unchecked Sendable {
+  @usableFromInline let state: Atomic<UInt32>
+  let listenersLock = RawLock()
+  @usableFromInline let spot = ParkingSpot()
+  var listeners: Listeners?
+  private let token = AtomicLazyReference<CancellationToken>()
+  /// Which pool queues it: an address to compare, 0 for none.
+  @usableFromInline let home: UInt
+  /// Does the work and publishes its end. Made where the value's type is known, so that it is specialised there.
+  @usableFromInline let runner: (AnyFuture) -> Void
+
+  @usableFromInline
+  init(state: UInt32, home: UInt, runner: @escaping (AnyFuture) -> Void) {
+    self.state = Atomic(state)
+    self.home = home
+    self.runner = runner
+  }
+
+  // MARK: Stages
+
+  @usableFromInline static var pending: UInt32 { 0 }
+  @usableFromInline static var running: UInt32 { 1 }
+  @usableFromInline static var value: UInt32 { 2 }
+  @usableFromInline static var failed: UInt32 { 3 }
+  @usableFromInline static var cancelled: UInt32 { 4 }
+  @usableFromInline static var stages: UInt32 { 7 }
+  /// Beside the stage: somebody listens, and whoever publishes the end must look for listeners.
+  static var listened: UInt32 { 8 }
+
+  /// The stage now. Acquiring: pairs with `publish`, so that who sees an end sees the result.
+  @inlinable
+  final var stage: UInt32 { state.load(ordering: .acquiring) & Self.stages }
+
+  /// Whether it has ended: with a value, with an error, or cancelled.
+  @inlinable
+  public final var isDone: Bool { stage >= Self.value }
+
+  /// Whether its work runs now. Such a future cannot be cancelled any more, only asked to stop.
+  public final var isRunning: Bool { stage == Self.running }
+
+  /// Whether it was cancelled before its work began.
+  public final var isCancelled: Bool { stage == Self.cancelled }
+
+  // MARK: Cancelling
+
+  /// The token that the work sees as `Cancellation.current`, for code that wants to pass it on.
+  public final var cancellation: CancellationToken {
+    token.load() ?? token.storeIfNil(CancellationToken())
+  }
+
+  /// Cancels it if its work has not begun; asks running work to stop.
+  ///
+  ///     if !future.cancel() { print("too late: it runs, or has ended") }
+  ///
+  /// True when it is cancelled now, also when it was before. A future whose work runs is not cancelled: the answer is
+  /// false, its `Cancellation.isRequested` becomes true, and the work stops when it looks, or never. Ended: false,
+  /// nothing changes. What the work had captured is released before this returns; callbacks run on this thread.
+  @discardableResult
+  public final func cancel() -> Bool {
+    switch leave(Self.pending, for: Self.cancelled) {
+    case nil:
+      discardWork()
+      announce()
+      return true
+    case Self.cancelled: return true
+    case Self.running:
+      cancellation.request()
+      return false
+    default: return false
+    }
+  }
+
+  /// Asks the work to stop, whether it runs already or not; it sees `Cancellation.isRequested`. Cancels nothing.
+  public final func requestCancellation() { cancellation.request() }
+
+  // MARK: For those who run it
+
+  /// Takes the right to do the work. False when it was cancelled or somebody else has taken it.
+  @usableFromInline
+  final func begin() -> Bool { leave(Self.pending, for: Self.running) == nil }
+
+  /// Does the work on this thread unless somebody else does or it was cancelled.
+  final func execute() {
+    guard begin() else { return }
+    Cancellation.with(source: self) { runner(self) }
+  }
+
+  /// Publishes the end of running work; the result has been written.
+  @usableFromInline
+  final func publish(_ end: UInt32) {
+    if leave(Self.running, for: end) != nil { mistake("a future was given two results") }
+    announce()
+  }
+
+  /// Moves from one stage to another. Nil on success, else the stage that it is in.
+  private final func leave(_ stage: UInt32, for next: UInt32) -> UInt32? {
+    var now = stage
+    while true {
+      // Sequentially consistent: W1 of ParkingSpot, and who listens looks at the stage afterwards.
+      let (exchanged, seen) = state.compareExchange(
+        expected: now, desired: next | now & Self.listened, ordering: .sequentiallyConsistent)
+      if exchanged { return nil }
+      if seen & Self.stages != stage { return seen & Self.stages }
+      now = seen
+    }
+  }
+
+  /// After an end was published: wakes who waits, then tells who listens.
+  private final func announce() {
+    spot.wakeAll()
+    if state.load(ordering: .relaxed) & Self.listened != 0 { notifyListeners() }
+  }
+
+  /// Drops the work of a future that will never run.
+  @usableFromInline
+  func discardWork() {}
+
+  /// Writes the error of a future that its thread has begun.
+  @usableFromInline
+  func write(failure: any Error) {}
+
+  /// Ends a future that has not begun with an error. False when it had begun or was cancelled.
+  @discardableResult
+  final func failUnbegun(_ error: any Error) -> Bool {
+    guard begin() else { return false }
+    discardWork()
+    write(failure: error)
+    publish(Self.failed)
+    return true
+  }
+}
+
+extension AnyFuture: CancellationSource {
+  package final var isCancellationRequested: Bool { token.load()?.isRequested ?? false }
+}

@@ -1,0 +1,255 @@
+import SpindleGround
+import SpindleThreads
+import Synchronization
+
+/// What a pool and its workers share. Workers keep it alive, not the `ThreadPool`: one that nobody holds any more
+/// is closed, its jobs are still done, and its workers end.
+///
+/// Workers in numbers: `live` have been started and have not ended; of these `idle` look for a job or sleep, and `blocked`
+/// wait for a future inside a job. A pool has up to `maxWorkers`, started when there are more jobs than idle workers.
+/// When all are blocked while jobs are in line, spare ones are started; a spare ends as soon as it is one too many.
+// SAFETY: `broken`, `started` and `threads` belong to `lock`; the rest is constant or atomic.
+@usableFromInline
+final class PoolCore: @unchecked Sendable {
+  let name: String
+  let maxWorkers: Int
+  let threadNamePrefix: String
+  let initializer: (@Sendable () throws -> Void)?
+  let jobs = JobQueue()
+
+  private let lock = RawLock()
+  private var broken: BrokenPoolError?
+  private var started = 0
+  private var threads: [Int: OSThread<Void, Never>] = [:]
+  private let live = Atomic<Int>(0)
+  private let idle = Atomic<Int>(0)
+  private let blocked = Atomic<Int>(0)
+  /// Those who wait for the last worker to end.
+  private let endings = ParkingSpot()
+
+  /// At most this many spare workers at a time.
+  static var maxSpares: Int { 256 }
+
+  init(name: String, maxWorkers: Int, threadNamePrefix: String, initializer: (@Sendable () throws -> Void)?) {
+    self.name = name
+    self.maxWorkers = maxWorkers
+    self.threadNamePrefix = threadNamePrefix
+    self.initializer = initializer
+  }
+
+  /// What a future's `home` says when it is queued here.
+  @usableFromInline
+  var id: UInt { unsafe UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()) }
+
+  // MARK: Jobs
+
+  /// Hands a new job to the workers. False, and the job has failed, when it comes too late.
+  @usableFromInline
+  @discardableResult
+  func submit(_ job: AnyFuture) -> Bool {
+    guard jobs.append(job) else {
+      job.failUnbegun(refusal)
+      return false
+    }
+    // Sequentially consistent: pairs with beginBlocking, which counts itself and then looks for jobs.
+    let live = live.load(ordering: .sequentiallyConsistent)
+    if live < maxWorkers || blocked.load(ordering: .sequentiallyConsistent) >= live { startIfNeeded() }
+    return true
+  }
+
+  /// Why a job is refused.
+  var refusal: any Error { whatBroke ?? ShutdownError(pool: name) }
+
+  var whatBroke: BrokenPoolError? {
+    lock.acquire()
+    defer { lock.release() }
+    return broken
+  }
+
+  /// For workers: waits for a job. Nil when the worker is to end; it counts as ended then.
+  func nextJob(for number: Int) -> AnyFuture? {
+    while true {
+      if hasTooMany, retire(number) { return nil }
+      if let job = jobs.take() { return job }
+      var job: AnyFuture?
+      idle.wrappingAdd(1, ordering: .sequentiallyConsistent)
+      _ = jobs.arrivals.wait("a job for a pool") {
+        job = jobs.take()
+        return job != nil || jobs.isFinished || hasTooMany
+      }
+      idle.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+      if job != nil {
+        // Who submitted another job meanwhile may have counted this worker as free for it.
+        if live.load(ordering: .relaxed) < maxWorkers, jobs.count > 0 { startIfNeeded() }
+        return job
+      }
+      if jobs.isFinished {
+        end()
+        return nil
+      }
+    }
+  }
+
+  // MARK: Workers
+
+  /// Starts a worker if there are more jobs than idle ones, or if all are blocked while there are jobs.
+  @inline(never)
+  private func startIfNeeded() {
+    lock.acquire()
+    let live = live.load(ordering: .relaxed)
+    let waiting = jobs.count
+    let isNeeded =
+      live < maxWorkers
+      ? waiting > idle.load(ordering: .sequentiallyConsistent)
+      : waiting > 0 && blocked.load(ordering: .sequentiallyConsistent) >= live && live < maxWorkers + Self.maxSpares
+    guard isNeeded else {
+      lock.release()
+      return
+    }
+    self.live.store(live + 1, ordering: .sequentiallyConsistent)
+    let number = started
+    started += 1
+    lock.release()
+    if number == 0 { OpenPools.add(self) }
+    let worker = PoolWorker(pool: self, number: number)
+    let thread = OSThread(name: "\(threadNamePrefix)_\(number)", isDaemon: false) { worker.run() }
+    lock.acquire()
+    threads[number] = thread
+    lock.release()
+    do {
+      try thread.tryStart()
+    } catch {
+      forget(number)
+      end()
+      if self.live.load(ordering: .sequentiallyConsistent) == 0 {
+        fail(BrokenPoolError(pool: name, reason: "no thread could be started", cause: error))
+      }
+    }
+  }
+
+  /// Drops a thread that nobody need join.
+  private func forget(_ number: Int) {
+    lock.acquire()
+    let thread = threads.removeValue(forKey: number)
+    lock.release()
+    _ = consume thread
+  }
+
+  /// Counts a worker as ended.
+  private func end() {
+    lock.acquire()
+    live.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+    lock.release()
+    endings.wakeAll()
+  }
+
+  /// Whether more workers than `maxWorkers` could run now.
+  private var hasTooMany: Bool {
+    live.load(ordering: .sequentiallyConsistent) - blocked.load(ordering: .sequentiallyConsistent) > maxWorkers
+  }
+
+  /// Counts the calling worker as ended if there are too many. True when it is to end.
+  private func retire(_ number: Int) -> Bool {
+    lock.acquire()
+    let mustEnd = hasTooMany
+    if mustEnd { live.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+    lock.release()
+    if mustEnd {
+      forget(number)
+      endings.wakeAll()
+    }
+    return mustEnd
+  }
+
+  //  worker that waits for a future      who submits
+  //  B1 blocked += 1                     J1 append the job
+  //  B2 all blocked and jobs in line?    J2 all blocked?
+  //     start a spare worker                start a spare worker
+  //
+  // All four are sequentially consistent, so at least one of the two sees the other.
+
+  func beginBlocking() {
+    let blocked = blocked.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
+    if blocked >= live.load(ordering: .sequentiallyConsistent), jobs.count > 0 { startIfNeeded() }
+  }
+
+  func endBlocking() {
+    blocked.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+    if hasTooMany { jobs.arrivals.wake() }
+  }
+
+  // MARK: The end
+
+  /// Takes in nothing more; what is in line is still done, then the workers end.
+  func close() {
+    jobs.close()
+    OpenPools.remove(self)
+  }
+
+  /// Cancels what is in line. Callbacks run on this thread.
+  func cancelJobs() {
+    while let job = jobs.take() { job.cancel() }
+    endings.wakeAll()
+  }
+
+  /// Breaks the pool: what is in line fails, and so does whatever comes later.
+  func fail(_ error: BrokenPoolError) {
+    lock.acquire()
+    if broken == nil { broken = error }
+    lock.release()
+    jobs.close()
+    while let job = jobs.take() { job.failUnbegun(error) }
+    endings.wakeAll()
+  }
+
+  private var isOver: Bool { live.load(ordering: .sequentiallyConsistent) == 0 && jobs.isFinished }
+
+  /// Waits until all workers have ended. A worker of this very pool does not wait: it would wait for itself.
+  func waitForEnd() {
+    if PoolWorker.current?.pool === self { return }
+    _ = endings.wait("the workers of a pool to end") { isOver }
+    for thread in endedThreads { thread.join() }
+  }
+
+  /// The same for a task. Goes on when the task is cancelled: the jobs must be done when this returns.
+  func waitForEnd() async {
+    await Task.detached { [self] in
+      _ = try? await endings.wait("the workers of a pool to end", owner: self) { isOver }
+      for thread in endedThreads { try? await thread.join() }
+    }.value
+  }
+
+  private var endedThreads: [OSThread<Void, Never>] {
+    lock.acquire()
+    defer { lock.release() }
+    return Array(threads.values)
+  }
+}
+
+/// The pools that are open: at the end of the process they are closed, their jobs are done, and their workers end.
+enum OpenPools {
+  private static let all = RawGuarded<[ObjectIdentifier: PoolCore]>([:])
+  private static let isArmed = Atomic<Bool>(false)
+
+  /// Before a pool's first worker starts: one without workers has no jobs either.
+  static func add(_ pool: PoolCore) {
+    all.withLock { $0[ObjectIdentifier(pool)] = pool }
+    // Closed meanwhile: whoever did so may have looked before it was in the list.
+    if pool.jobs.isShut { remove(pool) }
+    arm()
+  }
+
+  static func remove(_ pool: PoolCore) {
+    let removed = all.withLock { $0.removeValue(forKey: ObjectIdentifier(pool)) }
+    _ = consume removed
+  }
+
+  private static func arm() {
+    if isArmed.exchange(true, ordering: .acquiringAndReleasing) { return }
+    // The exit then waits for the workers, because they are not daemons.
+    ProcessExit.register(.pools) {
+      isArmed.store(false, ordering: .releasing)
+      for pool in all.withLock({ Array($0.values) }) { pool.close() }
+    }
+  }
+}

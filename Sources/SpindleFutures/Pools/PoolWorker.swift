@@ -1,0 +1,65 @@
+import CSpindle
+import SpindleGround
+
+/// A thread of a pool: takes jobs, does them, sleeps when there are none.
+// SAFETY: only the worker's own thread touches `depth`.
+final class PoolWorker: @unchecked Sendable {
+  let pool: PoolCore
+  let number: Int
+  private var depth = 0
+
+  init(pool: PoolCore, number: Int) {
+    self.pool = pool
+    self.number = number
+  }
+
+  /// The worker that this thread is, nil for other threads.
+  static var current: PoolWorker? {
+    // SAFETY: `run` keeps the worker alive for as long as the thread-local word names it.
+    unsafe spindle_worker().map { unsafe Unmanaged<PoolWorker>.fromOpaque($0).takeUnretainedValue() }
+  }
+
+  /// The life of the thread.
+  func run() {
+    unsafe spindle_set_worker(Unmanaged.passUnretained(self).toOpaque())
+    defer { spindle_set_worker(nil) }
+    if let initializer = pool.initializer {
+      do {
+        try initializer()
+      } catch {
+        pool.fail(BrokenPoolError(pool: pool.name, reason: "its initializer threw \(error)", cause: error))
+      }
+    }
+    while doNext() {}
+  }
+
+  /// Waits for a job and does it. The reference to the job, and with it what its work left, ends with this call:
+  /// before the worker sleeps.
+  private func doNext() -> Bool {
+    guard let job = pool.nextJob(for: number) else { return false }
+    job.execute()
+    return true
+  }
+
+  /// Does the work of a future of this pool, for which this thread waits, unless it has begun elsewhere.
+  ///
+  /// Only that very work, which must be done before the thread can go on anyway: a stranger's could want a lock
+  /// that the waiting thread holds. True when the future has ended.
+  func help(_ future: AnyFuture) -> Bool {
+    guard future.home == pool.id, depth < Self.deepest else { return false }
+    depth += 1
+    defer { depth -= 1 }
+    future.execute()
+    return future.isDone
+  }
+
+  /// Runs `body`, which waits for a future. If all workers do that while jobs are in line, a spare worker is started.
+  func blocking<Result>(_ body: () -> Result) -> Result {
+    pool.beginBlocking()
+    defer { pool.endBlocking() }
+    return body()
+  }
+
+  /// How many awaited jobs may be done inside each other on one thread's stack. Deeper ones get a spare worker.
+  static var deepest: Int { 64 }
+}
