@@ -32,7 +32,8 @@ let package = Package(
     .target(
       name: "CSpindle",
       cSettings: [.define("SPINDLE_PORTABLE_PARKING", .when(traits: ["PortableParking"]))]),
-    .target(name: "SpindleGround", dependencies: ["CSpindle"], swiftSettings: strict),
+    .target(
+      name: "SpindleGround", dependencies: ["CSpindle"], exclude: ["Parking/PROTOCOL.md"], swiftSettings: strict),
     .target(name: "SpindleThreads", dependencies: ["CSpindle", "SpindleGround"], swiftSettings: strict),
     .target(
       name: "SpindleQueues", dependencies: ["SpindleGround", "SpindleThreads"],

@@ -63,6 +63,9 @@ extern _Thread_local void *spindle_local_worker;
 static inline void *spindle_worker(void) { return spindle_local_worker; }
 static inline void spindle_set_worker(void *worker) { spindle_local_worker = worker; }
 
+/// A word that no other living thread has, never 0: the address of something thread-local.
+static inline uintptr_t spindle_thread_key(void) { return (uintptr_t)&spindle_local_token; }
+
 // ---------------------------------------------------------------------------------------------
 // Threads (threads.c)
 

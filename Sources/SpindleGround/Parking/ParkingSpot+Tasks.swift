@@ -51,11 +51,33 @@ extension ParkingSpot {
   ) async throws(CancellationError) -> UInt32? {
     let waiter = Waiter()
     enqueue(waiter)  // S2
+    return try await sleepOnce(
+      purpose, waiter, owner: owner, until: deadline, unneeded: unneeded, isolation: isolation, afterListing)
+  }
+
+  /// `park`, unless those who wait and the caller make `quorum`. See the form for threads.
+  package func gather(
+    _ purpose: StaticString, owner: AnyObject & Sendable, quorum: Int, until deadline: Deadline, unneeded: UInt32,
+    isolation: isolated (any Actor)? = #isolation, _ afterListing: () -> Bool
+  ) async throws(CancellationError) -> Gathering {
+    let waiter = Waiter()
+    if let group = gather(waiter, quorum: quorum) { return .complete(group) }
+    return .ended(
+      try await sleepOnce(
+        purpose, waiter, owner: owner, until: deadline, unneeded: unneeded, isolation: isolation, afterListing))
+  }
+
+  /// Steps S3 to S5 of a listed waiter.
+  private func sleepOnce(
+    _ purpose: StaticString, _ waiter: Waiter, owner: AnyObject & Sendable, until deadline: Deadline, unneeded: UInt32,
+    isolation: isolated (any Actor)?, _ afterListing: () -> Bool
+  ) async throws(CancellationError) -> UInt32? {
     atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
     if !afterListing(), remove(waiter) { return unneeded }  // S4
     if deadline == .immediate, giveUp(waiter) { return nil }
     let record = WaitReport.begin(purpose, waiter, isTask: true)
     defer { WaitReport.end(record) }
+    // A waiter that a waker has taken meanwhile is not asleep for long: its end is on the way.
     switch await suspend(waiter, owner: owner, until: deadline) {  // S5
     case .woken: return waiter.wakeCode
     case .gaveUp:

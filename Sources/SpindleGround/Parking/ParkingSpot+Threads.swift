@@ -42,12 +42,33 @@ extension ParkingSpot {
   ) -> UInt32? {
     let waiter = Waiter()
     enqueue(waiter)  // S2
+    return sleepOnce(purpose, waiter, until: deadline, unneeded: unneeded, afterListing)
+  }
+
+  /// How a `gather` ended: the caller completed the quorum and must end the others, or its own sleep ended.
+  package enum Gathering {
+    case complete(Group)
+    case ended(UInt32?)
+  }
+
+  /// `park`, unless those who wait and the caller make `quorum`: then they are handed to the caller.
+  package func gather(
+    _ purpose: StaticString, quorum: Int, until deadline: Deadline, unneeded: UInt32, _ afterListing: () -> Bool
+  ) -> Gathering {
+    let waiter = Waiter()
+    if let group = gather(waiter, quorum: quorum) { return .complete(group) }
+    return .ended(sleepOnce(purpose, waiter, until: deadline, unneeded: unneeded, afterListing))
+  }
+
+  /// Steps S3 to S5 of a listed waiter.
+  private func sleepOnce(
+    _ purpose: StaticString, _ waiter: Waiter, until deadline: Deadline, unneeded: UInt32, _ afterListing: () -> Bool
+  ) -> UInt32? {
     atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
     if !afterListing() {  // S4
-      if remove(waiter) { return unneeded }
-      return endOfSleep(waiter)
+      return remove(waiter) ? unneeded : endOfSleep(waiter)
     }
-    if deadline == .immediate, giveUp(waiter) { return nil }
+    if deadline == .immediate { return giveUp(waiter) ? nil : endOfSleep(waiter) }
     let record = WaitReport.begin(purpose, waiter)
     defer { WaitReport.end(record) }
     if !waiter.sleep(until: deadline, spinning: true), giveUp(waiter) { return nil }  // S5

@@ -59,25 +59,57 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
   @inline(never) @usableFromInline
   @discardableResult
   package func end(_ count: Int, code: UInt32) -> Int {
-    guard count > 0 else { return 0 }
-    var head = lockGuard()
-    var first: Waiter?
-    var last: Waiter?
-    var taken = 0
-    while taken < count, let waiter = Self.first(of: head) {
-      head = unlink(waiter, from: head)
-      // Out of the list, `next` is ours: chain what was taken, to end them after the guard is released.
-      if let last { last.next = waiter } else { first = waiter }
-      last = waiter
-      taken += 1
+    let group = take(count)
+    group.end(code: code)
+    return group.count
+  }
+
+  /// Takes up to `count` waiters from the front of the list. They sleep on until their group is ended.
+  package func take(_ count: Int) -> Group {
+    var group = Group()
+    guard count > 0 else { return group }
+    unlockGuard(take(count, from: lockGuard(), into: &group))
+    return group
+  }
+
+  /// Takes all who wait if they and the caller make `quorum`; lists the caller's waiter otherwise. One step.
+  func gather(_ waiter: Waiter, quorum: Int) -> Group? {
+    let head = lockGuard()
+    if count(in: head) + 1 < quorum {
+      unlockGuard(append(waiter, to: head))
+      return nil
     }
+    var group = Group()
+    unlockGuard(take(.max, from: head, into: &group))
+    return group
+  }
+
+  /// How many wait. O(n).
+  package var waiterCount: Int {
+    let head = lockGuard()
+    let result = count(in: head)
     unlockGuard(head)
-    while let waiter = first {
-      first = waiter.next
-      waiter.next = nil
-      waiter.end(as: Waiter.woken + code)
+    return result
+  }
+
+  /// Waiters that were taken out of a list and sleep on until `end`.
+  package struct Group {
+    fileprivate var first: Waiter?
+    fileprivate var last: Waiter?
+    package fileprivate(set) var count = 0
+
+    /// Ends their sleep, the longest waiting first. The k-th gets `code + k * step`.
+    package func end(code: UInt32, step: UInt32 = 0) {
+      var code = code
+      var next = first
+      while let waiter = next {
+        // Once it is ended its own thread may list it again: read the link before.
+        next = waiter.next
+        waiter.next = nil
+        waiter.end(as: Waiter.woken + code)
+        code += step
+      }
     }
-    return taken
   }
 
   // MARK: For sleepers: the reservation
@@ -118,22 +150,10 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
 
   /// Lists a waiter, as the last or (for one that was woken and overtaken) as the first.
   func enqueue(_ waiter: Waiter, first: Bool = false, reserving: Bool = false) {
-    let head = lockGuard()
-    var newHead = head
-    if let old = Self.first(of: head) {
-      let tail = old.previous!
-      waiter.next = old
-      waiter.previous = tail
-      tail.next = waiter
-      old.previous = waiter
-      if first { newHead = Self.word(of: waiter) }
-    } else {
-      waiter.next = waiter
-      waiter.previous = waiter
-      newHead = Self.word(of: waiter)
-    }
-    waiter.isListed = true
-    unlockGuard(newHead & ~Self.bits | head & Self.reservedBit | (reserving ? Self.reservedBit : 0))
+    var head = append(waiter, to: lockGuard())
+    // In a ring the last becomes the first by moving the head to it.
+    if first { head = Self.word(of: waiter) | head & Self.bits }
+    unlockGuard(reserving ? head | Self.reservedBit : head)
   }
 
   /// Takes a waiter out of the list if a waker has not done so. True when it was still listed.
@@ -150,6 +170,44 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
     guard remove(waiter) else { return false }
     waiter.end(as: Waiter.gaveUp)
     return true
+  }
+
+  private func append(_ waiter: Waiter, to head: UInt) -> UInt {
+    waiter.isListed = true
+    guard let first = Self.first(of: head) else {
+      waiter.next = waiter
+      waiter.previous = waiter
+      return Self.word(of: waiter) | head & Self.bits
+    }
+    let last = first.previous!
+    waiter.next = first
+    waiter.previous = last
+    last.next = waiter
+    first.previous = waiter
+    return head
+  }
+
+  private func take(_ count: Int, from head: UInt, into group: inout Group) -> UInt {
+    var head = head
+    while group.count < count, let waiter = Self.first(of: head) {
+      head = unlink(waiter, from: head)
+      // Out of the list, `next` is ours: it chains the group.
+      if let last = group.last { last.next = waiter } else { group.first = waiter }
+      group.last = waiter
+      group.count += 1
+    }
+    return head
+  }
+
+  private func count(in head: UInt) -> Int {
+    guard let first = Self.first(of: head) else { return 0 }
+    var count = 1
+    var waiter = first
+    while let next = waiter.next, next !== first {
+      waiter = next
+      count += 1
+    }
+    return count
   }
 
   /// Unlinks a listed waiter; returns the new head with the old mark. The caller holds a reference of its own.

@@ -1,0 +1,157 @@
+public import SpindleGround
+public import Synchronization
+
+/// A number of permits that threads and tasks take and give back: Python's `threading.Semaphore`.
+///
+///     let connections = Semaphore(4)
+///     connections.withPermit { fetch(url) }
+///     try await connections.withPermit { try await fetch(url) }
+///
+/// Anyone may release, also who did not acquire; permits may grow past the first number. `BoundedSemaphore` forbids that.
+/// Threads and tasks wait in one line. What was done before a `release()` is visible after the `acquire()` it let in.
+///
+/// Fairness: a newcomer may overtake a waiter that is waking up; one that was overtaken eight times is served next.
+/// Uncontended, acquire and release are one atomic operation each, without allocation.
+///
+/// Cancelling a task that waits ends its wait with `CancellationError`; it has taken no permit then.
+// SAFETY: not final only for BoundedSemaphore; everything stored is a constant or atomic.
+public class Semaphore: @unchecked Sendable {
+  @usableFromInline final let permits: Atomic<Int>
+  @usableFromInline final let spot = ParkingSpot()
+  /// The most permits there may be.
+  @usableFromInline final let limit: Int
+
+  /// Makes a semaphore with so many permits, zero or more.
+  public convenience init(_ permits: Int = 1) { self.init(permits, limit: .max) }
+
+  init(_ permits: Int, limit: Int) {
+    if permits < 0 { mistake("a semaphore with \(permits) permits; the number must not be negative") }
+    self.permits = Atomic(permits)
+    self.limit = limit
+  }
+
+  /// The permits that can be taken at this moment.
+  @inlinable
+  public final var available: Int { permits.load(ordering: .relaxed) }
+
+  /// Takes a permit if there is one. Never waits.
+  @inlinable
+  public final func tryAcquire() -> Bool { !spot.isReserved && take() }
+
+  /// Waits for a permit and takes it.
+  @available(*, noasync, message: "blocks its thread; use await")
+  @inlinable
+  public final func acquire() {
+    if !tryAcquire() { _ = wait(until: .never) }
+  }
+
+  /// Takes a permit: waits for it, or with `blocking: false` only tries.
+  @available(*, noasync, message: "blocks its thread; use tryAcquire or await")
+  @inlinable
+  @discardableResult
+  public final func acquire(blocking: Bool) -> Bool {
+    if !blocking { return tryAcquire() }
+    acquire()
+    return true
+  }
+
+  /// Waits for a permit at most this long. Zero or less tries once. True when it was taken.
+  @available(*, noasync, message: "blocks its thread; use await")
+  @inlinable
+  public final func acquire(timeout: Duration) -> Bool {
+    tryAcquire() || wait(until: Deadline(after: timeout))
+  }
+
+  /// Waits for a permit and takes it, without blocking a thread.
+  public final func acquire() async throws(CancellationError) {
+    _ = try await wait(until: .never)
+  }
+
+  /// Waits for a permit at most this long, without blocking a thread. True when it was taken.
+  public final func acquire(timeout: Duration) async throws(CancellationError) -> Bool {
+    try await wait(until: Deadline(after: timeout))
+  }
+
+  /// Gives `count` permits and wakes as many waiters.
+  @inlinable
+  public final func release(_ count: Int = 1) {
+    if count < 1 { badCount(count) }
+    if limit == .max {
+      // Releasing for whoever takes it; sequentially consistent because it is step W1 of the parking protocol.
+      permits.wrappingAdd(count, ordering: .sequentiallyConsistent)
+    } else {
+      giveWithinLimit(count)
+    }
+    if spot.hasWaiters { spot.wake(count) }
+  }
+
+  /// Runs `body` with a permit; gives it back also when `body` throws.
+  @inlinable
+  public final func withPermit<Result: ~Copyable, Failure: Error>(
+    _ body: () throws(Failure) -> sending Result
+  ) throws(Failure) -> sending Result {
+    if !tryAcquire() { _ = wait(until: .never) }
+    defer { release() }
+    return try body()
+  }
+
+  /// Runs `body` with a permit, waiting for it without blocking a thread.
+  public final func withPermit<Result>(
+    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> sending Result
+  ) async throws -> sending Result {
+    _ = try await wait(until: .never)
+    defer { release() }
+    return try await body()
+  }
+
+  @inlinable
+  final func take() -> Bool {
+    var now = permits.load(ordering: .relaxed)
+    while now > 0 {
+      // Acquiring: pairs with release().
+      let (done, seen) = permits.weakCompareExchange(expected: now, desired: now - 1, ordering: .acquiring)
+      if done { return true }
+      now = seen
+    }
+    return false
+  }
+
+  @inline(never) @usableFromInline
+  final func wait(until deadline: Deadline) -> Bool {
+    spot.wait("a permit of a Semaphore", until: deadline) { take() }
+  }
+
+  final func wait(until deadline: Deadline) async throws(CancellationError) -> Bool {
+    try await spot.wait("a permit of a Semaphore", owner: self, until: deadline) { take() }
+  }
+
+  @inline(never) @usableFromInline
+  final func giveWithinLimit(_ count: Int) {
+    var now = permits.load(ordering: .relaxed)
+    while true {
+      if count > limit - now {
+        mistake("release(\(count)) of a BoundedSemaphore would make \(now + count) permits of \(limit); it was released too often")
+      }
+      let (done, seen) = permits.weakCompareExchange(
+        expected: now, desired: now + count, ordering: .sequentiallyConsistent)
+      if done { return }
+      now = seen
+    }
+  }
+
+  @inline(never) @usableFromInline
+  final func badCount(_ count: Int) -> Never {
+    mistake("release(\(count)) of a semaphore; the count must be at least 1")
+  }
+}
+
+/// A semaphore that may never have more permits than it began with: Python's `threading.BoundedSemaphore`.
+///
+///     let slots = BoundedSemaphore(2)
+///     slots.acquire()
+///     slots.release()
+///     slots.release()   // a mistake: ends the program and says so
+public final class BoundedSemaphore: Semaphore, @unchecked Sendable {
+  /// Makes a semaphore with so many permits, and never more.
+  public init(_ permits: Int = 1) { super.init(permits, limit: permits) }
+}
