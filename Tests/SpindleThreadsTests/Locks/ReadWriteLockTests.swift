@@ -1,0 +1,86 @@
+import Spindle
+import SpindleTestSupport
+import Testing
+
+@Suite("ReadWriteLock", .watchdog()) struct ReadWriteLockTests {
+  @Test("lets readers in together") func readersTogether() throws {
+    let lock = ReadWriteLock()
+    let barrier = Barrier(3)
+    // Nobody passes the barrier unless all three read at the same time.
+    let orders = try race(threads: 3) { _ in try lock.withReadLock { try barrier.wait() } }
+    #expect(orders.sorted() == [0, 1, 2])
+  }
+
+  @Test("keeps writers out while somebody reads, and readers while somebody writes") func exclusion() {
+    let lock = ReadWriteLock()
+    lock.withReadLock {
+      #expect(race(threads: 1) { _ in lock.tryAcquireWrite() } == [false])
+      #expect(race(threads: 1) { _ in lock.acquireWrite(timeout: .milliseconds(2)) } == [false])
+    }
+    lock.withWriteLock {
+      #expect(race(threads: 1) { _ in lock.tryAcquireRead() } == [false])
+      #expect(race(threads: 1) { _ in lock.acquireRead(timeout: .milliseconds(2)) } == [false])
+    }
+    #expect(lock.tryAcquireRead())
+    lock.releaseRead()
+  }
+
+  @Test("lets a writer in though readers overlap without end") func writerIsNotStarved() {
+    let lock = ReadWriteLock()
+    let written = Latch(1)
+    race(threads: 4) { index in
+      if index == 0 {
+        lock.withWriteLock { written.countDown() }
+      } else {
+        while !written.isOpen { lock.withReadLock {} }
+      }
+    }
+    #expect(written.isOpen)
+  }
+
+  @Test("lets a reader in though writers follow each other without end") func readerIsNotStarved() {
+    let lock = ReadWriteLock()
+    let seen = Latch(1)
+    race(threads: 4) { index in
+      if index == 0 {
+        lock.withReadLock { seen.countDown() }
+      } else {
+        while !seen.isOpen { lock.withWriteLock {} }
+      }
+    }
+    #expect(seen.isOpen)
+  }
+
+  @Test("readers see whole writes in a storm of both, with time-outs") func storm() {
+    let lock = ReadWriteLock()
+    let pair = Unguarded((0, 0))
+    let outcomes = race(threads: 6) { index in
+      var random = SplitMix64(seed: UInt64(index) + 7)
+      var (torn, writes) = (0, 0)
+      for _ in 0..<2000 {
+        let patience = Duration.microseconds(Int(random.next() % 200))
+        if random.next() % 5 == 0 {
+          if random.next() % 2 == 0 { lock.acquireWrite() } else if !lock.acquireWrite(timeout: patience) { continue }
+          pair.value.0 += 1
+          pair.value.1 += 1
+          writes += 1
+          lock.releaseWrite()
+        } else {
+          if random.next() % 2 == 0 { lock.acquireRead() } else if !lock.acquireRead(timeout: patience) { continue }
+          if pair.value.0 != pair.value.1 { torn += 1 }
+          lock.releaseRead()
+        }
+      }
+      return (torn, writes)
+    }
+    #expect(outcomes.allSatisfy { $0.0 == 0 })
+    #expect(pair.value.0 == outcomes.map(\.1).reduce(0, +))
+  }
+
+  @Test("releasing a side that nobody holds ends the program") func mistakes() async {
+    let read = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { ReadWriteLock().releaseRead() }
+    #expect(message(of: read).contains("releaseRead() of a ReadWriteLock that no reader holds"))
+    let write = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { ReadWriteLock().releaseWrite() }
+    #expect(message(of: write).contains("releaseWrite() of a ReadWriteLock that no writer holds"))
+  }
+}
