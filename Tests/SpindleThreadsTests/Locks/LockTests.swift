@@ -111,8 +111,10 @@ import Testing
   @Test("tryWithLock and a timed withLock give nil while it is held") func busy() {
     let guarded = Guarded(0)
     guarded.withLock { _ in
-      #expect(race(threads: 1) { _ in guarded.tryWithLock { $0 } } == [nil])
-      #expect(race(threads: 1) { _ in guarded.withLock(timeout: .milliseconds(2)) { $0 } } == [nil])
+      let values = race(threads: 1) { _ in guarded.tryWithLock { $0 } }
+      #expect(values == [nil])
+      let late = race(threads: 1) { _ in guarded.withLock(timeout: .milliseconds(2)) { $0 } }
+      #expect(late == [nil])
     }
     #expect(guarded.tryWithLock { $0 } == 0)
   }
