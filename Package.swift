@@ -66,7 +66,10 @@ let package = Package(
       name: "SpindleGroundTests", dependencies: ["CSpindle", "SpindleGround", "SpindleTestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "SpindleThreadsTests", dependencies: ["CSpindle", "Spindle", "SpindleTestSupport"],
+      name: "SpindleThreadsTests",
+      dependencies: [
+        "CSpindle", "Spindle", "SpindleTestSupport", "FixtureExitMain", "FixtureExitAtMain", "FixtureExitAsyncMain",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "SpindleQueuesTests", dependencies: ["Spindle", "SpindleTestSupport"],
@@ -92,6 +95,16 @@ let package = Package(
       name: "FixtureAtMain", dependencies: ["FixtureScenarios"], path: "Tests/Fixtures/AtMain", swiftSettings: strict),
     .executableTarget(
       name: "FixtureAsyncMain", dependencies: ["FixtureScenarios"], path: "Tests/Fixtures/AsyncMain",
+      swiftSettings: strict),
+    // Programs whose end the tests of threads look at.
+    .executableTarget(
+      name: "FixtureExitMain", dependencies: ["CSpindle", "Spindle", "SpindleThreads"],
+      path: "Tests/Fixtures/ExitMain", swiftSettings: strict),
+    .executableTarget(
+      name: "FixtureExitAtMain", dependencies: ["CSpindle", "Spindle"], path: "Tests/Fixtures/ExitAtMain",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "FixtureExitAsyncMain", dependencies: ["CSpindle", "Spindle"], path: "Tests/Fixtures/ExitAsyncMain",
       swiftSettings: strict),
     .testTarget(
       name: "SpindleCLITests", dependencies: ["Spindle", "SpindleTestSupport"],

@@ -9,14 +9,17 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -331,4 +334,65 @@ size_t spindle_test_threads(int32_t *ids, size_t capacity) {
   }
   closedir(tasks);
   return count;
+}
+
+// --- Programs --------------------------------------------------------------------------------
+
+int spindle_test_run(const char *program, const char *argument, int32_t seconds, char *output, size_t capacity) {
+  char path[4096];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length <= 0) return -1;
+  path[length] = 0;
+  char *name = strrchr(path, '/') + 1;
+  snprintf(name, sizeof path - (size_t)(name - path), "%s", program);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC)) return -1;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+  // Threads of Swift's concurrency block all signals.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  sigset_t set;
+  sigemptyset(&set);
+  posix_spawnattr_setsigmask(&attributes, &set);
+  sigfillset(&set);
+  posix_spawnattr_setsigdefault(&attributes, &set);
+  char *argv[] = {path, (char *)argument, NULL};
+  char *environment[] = {"SWIFT_BACKTRACE=enable=no", NULL};
+  pid_t child = 0;
+  int error = posix_spawn(&child, path, &actions, &attributes, argv, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  close(ends[1]);
+  int64_t deadline = spindle_now() + (int64_t)seconds * 1000000000;
+  size_t count = 0;
+  while (!error && count < capacity - 1) {
+    struct pollfd entry = {ends[0], POLLIN, 0};
+    int64_t left = (deadline - spindle_now()) / 1000000;
+    int ready = poll(&entry, 1, left > 0 ? (int)left : 0);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) {
+      kill(child, SIGKILL);  // a program that hangs: its status says so
+      break;
+    }
+    ssize_t n = read(ends[0], output + count, capacity - 1 - count);
+    if (n <= 0) break;
+    count += (size_t)n;
+  }
+  output[count] = 0;
+  close(ends[0]);
+  if (error) return -1;
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  return status;
+}
+
+int spindle_test_fork_and_exit(int status) {
+  pid_t child = fork();
+  if (child == 0) exit(status);
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  return status;
 }

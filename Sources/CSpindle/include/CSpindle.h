@@ -152,6 +152,13 @@ void spindle_test_thread_name(char *name, size_t capacity);
 /// The kernel's ids of the threads of this process; returns how many were written.
 size_t spindle_test_threads(int32_t *ids, size_t capacity);
 
+/// Runs a program that lies beside the running one, with one argument; what it wrote to stdout and stderr goes to
+/// `output`. After `seconds` it is killed. Returns its wait status, or -1 when it cannot be started.
+int spindle_test_run(const char *program, const char *argument, int32_t seconds, char *output, size_t capacity);
+
+/// Forks; the child calls exit(status). Returns the child's wait status.
+int spindle_test_fork_and_exit(int status);
+
 // Child processes: starting, talking, ending (worker_entry.c, spawn.c, control_socket.c)
 
 /// Every frame on a control socket begins with this header, in the machine's byte order: both ends are the same program.
