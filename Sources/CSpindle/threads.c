@@ -105,17 +105,43 @@ void spindle_thread_set_name(int32_t thread, const char *name) {
 
 int spindle_is_main_thread(void) { return getpid() == spindle_thread_id(); }
 
-static pthread_key_t end_key;
-static pthread_once_t end_once = PTHREAD_ONCE_INIT;
-static int end_error;
-static void (*end_body)(void *);
+static pthread_key_t end_keys[2];
+static int end_errors[2];
+static void (*end_bodies[2])(void *);
+static pthread_once_t end_once[2] = {PTHREAD_ONCE_INIT, PTHREAD_ONCE_INIT};
 
-static void make_end_key(void) { end_error = pthread_key_create(&end_key, end_body); }
+static void make_end_key(enum spindle_end what) { end_errors[what] = pthread_key_create(&end_keys[what], end_bodies[what]); }
+static void make_record_key(void) { make_end_key(spindle_end_record); }
+static void make_values_key(void) { make_end_key(spindle_end_values); }
 
-int spindle_thread_on_end(void (*ended)(void *), void *value) {
-  __atomic_store_n(&end_body, ended, __ATOMIC_RELAXED);  // the same at every call
-  pthread_once(&end_once, make_end_key);
-  return end_error ? end_error : pthread_setspecific(end_key, value);
+int spindle_thread_on_end(enum spindle_end what, void (*ended)(void *), void *value) {
+  __atomic_store_n(&end_bodies[what], ended, __ATOMIC_RELAXED);  // the same at every call
+  pthread_once(&end_once[what], what == spindle_end_record ? make_record_key : make_values_key);
+  return end_errors[what] ? end_errors[what] : pthread_setspecific(end_keys[what], value);
 }
+
+_Thread_local struct spindle_values spindle_local_values;
+
+int spindle_set_local_cell(size_t index, uint64_t serial, void *cell) {
+  struct spindle_values *values = &spindle_local_values;
+  if (index >= values->count) {
+    size_t count = values->count ? values->count : 8;
+    while (count <= index) count *= 2;
+    struct spindle_value *entries = realloc(values->entries, count * sizeof *entries);
+    if (!entries) return ENOMEM;
+    memset(entries + values->count, 0, (count - values->count) * sizeof *entries);
+    *values = (struct spindle_values){count, entries};
+  }
+  values->entries[index] = (struct spindle_value){serial, cell};
+  return 0;
+}
+
+struct spindle_values spindle_take_local_values(void) {
+  struct spindle_values values = spindle_local_values;
+  spindle_local_values = (struct spindle_values){0};
+  return values;
+}
+
+void spindle_free_local_values(struct spindle_values values) { free(values.entries); }
 
 int32_t spindle_try_again(void) { return EAGAIN; }

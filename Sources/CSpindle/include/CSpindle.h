@@ -101,12 +101,55 @@ extern _Thread_local void *spindle_local_thread;
 static inline void *spindle_thread_record(void) { return spindle_local_thread; }
 static inline void spindle_set_thread_record(void *record) { spindle_local_thread = record; }
 
-/// Calls `ended` with `value` when the calling thread ends; one value for each thread.
-/// `ended` is the same function at every call. Returns 0 or an errno value.
-int spindle_thread_on_end(void (*ended)(void *), void *value);
+/// What a thread leaves behind when it ends.
+enum spindle_end { spindle_end_record = 0, spindle_end_values = 1 };
+
+/// Calls `ended` with `value` when the calling thread ends, unless value is NULL; one value for each `what`.
+/// For each `what`, `ended` is the same function at every call. Returns 0 or an errno value.
+int spindle_thread_on_end(enum spindle_end what, void (*ended)(void *), void *value);
+
+/// A thread's values of thread-local variables: at an index, the variable's serial number and its cell.
+struct spindle_value {
+  uint64_t serial;
+  void *cell;
+};
+struct spindle_values {
+  size_t count;
+  struct spindle_value *entries;
+};
+extern _Thread_local struct spindle_values spindle_local_values;
+
+/// The cell of a variable on the calling thread; NULL when it has none.
+static inline void *spindle_local_cell(size_t index, uint64_t serial) {
+  struct spindle_values *values = &spindle_local_values;
+  if (index >= values->count || values->entries[index].serial != serial) return NULL;
+  return values->entries[index].cell;
+}
+
+/// Whether the calling thread has a table of values.
+static inline int spindle_has_local_values(void) { return spindle_local_values.count > 0; }
+
+/// Sets the cell of a variable on the calling thread. Returns 0 or ENOMEM.
+int spindle_set_local_cell(size_t index, uint64_t serial, void *cell);
+
+/// The calling thread's values, which belong to the caller from now on (free entries with free()); it has none after.
+struct spindle_values spindle_take_local_values(void);
+void spindle_free_local_values(struct spindle_values values);
 
 /// EAGAIN.
 int32_t spindle_try_again(void);
+
+// ---------------------------------------------------------------------------------------------
+// Processors (processors.c)
+
+/// How many processors are switched on.
+int32_t spindle_online_processors(void);
+
+/// How many processors the calling thread may run on now.
+int32_t spindle_affinity_count(void);
+
+/// Reads up to `capacity` bytes of a file. Returns how many, or -1.
+int64_t spindle_read_file(const char *path, void *bytes, size_t capacity);
 
 // ---------------------------------------------------------------------------------------------
 // The end of the process (exit.c)

@@ -24,7 +24,7 @@ extension ThreadRecord {
     let raw = unsafe Unmanaged.passRetained(record).toOpaque()
     unsafe spindle_set_thread_record(raw)
     ThreadRegistry.add(record)
-    if unsafe spindle_thread_on_end(foreignThreadHasEnded, raw) != 0 {
+    if unsafe spindle_thread_on_end(spindle_end_record, foreignThreadHasEnded, raw) != 0 {
       mistake("no thread-specific key is left: the program uses more than the system has")
     }
     return record

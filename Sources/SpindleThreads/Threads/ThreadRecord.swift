@@ -140,7 +140,9 @@ import Synchronization
     mustBeJoinable()
     guard spot.wait("a thread to end", until: deadline, attempt: { isFinished }) else { return false }
     while reaping.load(ordering: .acquiring) != Self.gone {
-      if reaping.compareExchange(expected: Self.joinable, desired: Self.beingJoined, ordering: .acquiringAndReleasing).exchanged {
+      if reaping.compareExchange(expected: Self.joinable, desired: Self.beingJoined, ordering: .acquiringAndReleasing)
+        .exchanged
+      {
         endReaping(joined: spindle_thread_join(handle, deadline.nanoseconds) == 0)
       } else {
         _ = spot.wait("a thread to end", until: deadline) { reaping.load(ordering: .acquiring) != Self.beingJoined }
@@ -152,10 +154,16 @@ import Synchronization
   }
 
   /// The same for a task, which leaves the kernel's thread alone if it is not gone yet.
-  func join(until deadline: Deadline, isolation: isolated (any Actor)? = #isolation) async throws(CancellationError) -> Bool {
+  func join(until deadline: Deadline, isolation: isolated (any Actor)? = #isolation) async throws(CancellationError)
+    -> Bool
+  {
     mustBeJoinable()
-    guard try await spot.wait("a thread to end", owner: self, until: deadline, attempt: { isFinished }) else { return false }
-    if reaping.compareExchange(expected: Self.joinable, desired: Self.beingJoined, ordering: .acquiringAndReleasing).exchanged {
+    guard try await spot.wait("a thread to end", owner: self, until: deadline, attempt: { isFinished }) else {
+      return false
+    }
+    if reaping.compareExchange(expected: Self.joinable, desired: Self.beingJoined, ordering: .acquiringAndReleasing)
+      .exchanged
+    {
       if spindle_thread_join(handle, .min) != 0 { spindle_thread_detach(handle) }
       endReaping(joined: true)
     }
@@ -165,7 +173,8 @@ import Synchronization
   /// Nobody can join any more.
   func detach() {
     guard handle != 0 else { return }
-    if reaping.compareExchange(expected: Self.joinable, desired: Self.gone, ordering: .acquiringAndReleasing).exchanged {
+    if reaping.compareExchange(expected: Self.joinable, desired: Self.gone, ordering: .acquiringAndReleasing).exchanged
+    {
       spindle_thread_detach(handle)
     }
   }

@@ -97,6 +97,13 @@ case "exit-twice":
   }
   exit(5)
 
+case "delayed-call":
+  DelayedCall(after: .milliseconds(20)) { say("call") }.start()
+  let cancelled = DelayedCall(after: .seconds(3600)) { say("never") }
+  cancelled.start()
+  cancelled.cancel()
+  say("main ends")
+
 case "late-start":
   OSThread.spawn {
     Exiting.wait()

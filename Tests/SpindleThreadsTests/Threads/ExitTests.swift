@@ -85,6 +85,12 @@ struct ProgramEnd {
     #expect(end.lines == ["late thread ends"])
   }
 
+  @Test func `the process waits for a delayed call that was started and not cancelled`() {
+    let end = end("delayed-call")
+    #expect(end.code == 0)
+    #expect(end.lines == ["main ends", "call"])
+  }
+
   @Test func `pools end before the threads and processes after them, last registered first`() {
     let end = end("stages")
     #expect(end.code == 0)
@@ -104,7 +110,8 @@ struct ProgramEnd {
   }
 
   @Test func `an error nobody joined is reported when the OSThread goes`() {
-    #expect(end("unjoined-dropped").lines == ["Spindle: thread \"dropped\" ended with an error that nobody joined: Failed()"])
+    #expect(
+      end("unjoined-dropped").lines == ["Spindle: thread \"dropped\" ended with an error that nobody joined: Failed()"])
   }
 
   @Test func `an error that was joined is not reported`() {
