@@ -315,3 +315,25 @@ int32_t spindle_epoll_wait(
 
 /// errno's text.
 const char *spindle_error_text(int32_t error);
+
+// ---- Places in images (images.c) ----
+
+/// An address named so that another process of the same program finds it: the image (the program or a library) by its
+/// build-id, or by a hash of its layout and code where it was linked without one, and the offset in it.
+struct spindle_image_place {
+  uint64_t image_high, image_low;
+  uint64_t offset;
+};
+enum spindle_segment {
+  spindle_segment_none = 0,
+  spindle_segment_data = 1,
+  spindle_segment_code = 2,
+};
+/// Names the address; `spindle_segment_none` when no image holds it.
+enum spindle_segment spindle_image_place_of(const void *address, struct spindle_image_place *place);
+/// The address in this process, with at least `byte_count` bytes of its segment behind it; NULL and
+/// `spindle_segment_none` when there is none.
+const void *spindle_image_address(
+    struct spindle_image_place place, size_t byte_count, enum spindle_segment *segment);
+/// An object of Swift's runtime with that metadata.
+void *spindle_swift_object(const void *metadata, size_t byte_count);

@@ -1,0 +1,29 @@
+/// Functions in their most general calling convention: one field, two words.
+struct FunctionBox<Output, each Input>: Sendable {
+  var function: @Sendable (repeat each Input) throws -> Output
+
+  func call(_ input: repeat each Input) throws -> Output { try function(repeat each input) }
+}
+
+struct AsyncFunctionBox<Output, each Input>: Sendable {
+  var function: @Sendable (repeat each Input) async throws -> Output
+}
+
+/// Functions without a result: generic code cannot treat those as functions with some result without wrapping them.
+struct ProcedureBox<each Input>: Sendable {
+  var function: @Sendable (repeat each Input) throws -> Void
+}
+
+struct AsyncProcedureBox<each Input>: Sendable {
+  var function: @Sendable (repeat each Input) async throws -> Void
+}
+
+/// A function of one argument as generic code holds it; inside a generic function, making a pack of one of it would
+/// need a wrapper that keeps the type parameters.
+struct UnaryFunctionBox<Output, Input>: Sendable {
+  var function: @Sendable (Input) throws -> Output
+}
+
+struct AsyncUnaryFunctionBox<Output, Input>: Sendable {
+  var function: @Sendable (Input) async throws -> Output
+}

@@ -1,0 +1,50 @@
+/// A closure cannot be sent to another process, because it captured something.
+///
+///     let factor = 3
+///     pool.submit({ $0 * factor }, 14)      // throws: closure captures 1 value: Int; pass it as an argument
+///     pool.submit({ $0 * $1 }, 14, factor)  // works
+///
+/// What a closure captured lives in the memory of one process. Functions, static methods, initialisers and closures
+/// without captures can be sent; what they need goes along as arguments, or as the properties of a `Job`. A debug build
+/// also refuses functions named inside generic functions, where the closure keeps the type parameters.
+public struct CapturedContextError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The types of what was captured; a type that cannot be named any more is "a value".
+  public let capturedTypes: [String]
+  /// It was made inside a generic function and keeps that function's type parameters.
+  public let keepsTypeParameters: Bool
+
+  public var description: String {
+    guard !capturedTypes.isEmpty else {
+      return "closure keeps the type parameters of the generic function it was made in; "
+        + "use a function that is not generic, or a Job"
+    }
+    let count = capturedTypes.count
+    return "closure captures \(count) value\(count == 1 ? "" : "s"): \(capturedTypes.joined(separator: ", ")); "
+      + "pass \(count == 1 ? "it as an argument" : "them as arguments")"
+  }
+}
+
+/// A function or type cannot be named for another process, or a name means nothing in this one.
+public struct FunctionNameError: Error, Sendable, Equatable, Codable, CustomStringConvertible {
+  public let description: String
+  init(_ description: String) { self.description = description }
+}
+
+/// An error that was thrown in another process and whose type cannot travel, because it is not `Codable`.
+public struct RemoteError: Error, Sendable, Equatable, Codable, CustomStringConvertible {
+  /// The error's type, with its module.
+  public let typeName: String
+  /// What the error says about itself.
+  public let message: String
+
+  public init(typeName: String, message: String) {
+    self.typeName = typeName
+    self.message = message
+  }
+
+  init(_ error: any Error) {
+    self.init(typeName: _typeName(type(of: error)), message: "\(error)")
+  }
+
+  public var description: String { "\(typeName): \(message)" }
+}
