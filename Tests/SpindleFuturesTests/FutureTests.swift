@@ -96,7 +96,7 @@ import Testing
     async let second = onThread { try promise.future.result(timeout: .seconds(50)) }
     async let third = promise.future.result()
     async let fourth = promise.future.result(timeout: .seconds(50))
-    while !promise.future.hasWaitersForTest { await Task.yield() }
+    while !promise.future.isAwaited { await Task.yield() }
     promise.fulfil(11)
     #expect(try await [first, second, third, fourth] == [11, 11, 11, 11])
   }
@@ -104,7 +104,7 @@ import Testing
   @Test func cancellingTheWaitingTaskEndsItsWaitAndNotTheFuture() async throws {
     let promise = Promise<Int>()
     let task = Task { try await promise.future.result() }
-    while !promise.future.hasWaitersForTest { await Task.yield() }
+    while !promise.future.isAwaited { await Task.yield() }
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
     #expect(!promise.future.isDone)
@@ -116,7 +116,7 @@ import Testing
     let promise = Promise<Int>()
     let thread = Task { try await onThread { try promise.future.result() } }
     let task = Task { try await promise.future.result() }
-    while !promise.future.hasWaitersForTest { await Task.yield() }
+    while !promise.future.isAwaited { await Task.yield() }
     promise.future.cancel()
     await #expect(throws: CancellationError.self) { try await thread.value }
     await #expect(throws: CancellationError.self) { try await task.value }

@@ -26,7 +26,16 @@ extension AnyFuture {
   }
 }
 
+// For tests.
 extension AnyFuture {
-  /// Whether a thread or a task sleeps until this future ends; for tests.
-  package final var hasWaitersForTest: Bool { spot.hasWaiters }
+  /// Whether a thread or a task sleeps until this future ends.
+  package final var isAwaited: Bool { spot.hasWaiters }
+
+  /// Whether a `wait` or an `asCompleted` observes this future, or a callback is to be called.
+  package final var isListenedTo: Bool {
+    listenersLock.acquire()
+    defer { listenersLock.release() }
+    guard let listeners, listeners.phase == .collecting else { return false }
+    return !listeners.observers.isEmpty || !listeners.callbacks.isEmpty
+  }
 }

@@ -60,6 +60,13 @@ final class PoolWorker: @unchecked Sendable {
     return body()
   }
 
+  /// The same on any thread; one that is no worker just runs `body`.
+  @discardableResult
+  static func blockingIfWorker<Result>(_ body: () -> Result) -> Result {
+    if let worker = current { return worker.blocking(body) }
+    return body()
+  }
+
   /// How many awaited jobs may be done inside each other on one thread's stack. Deeper ones get a spare worker.
   static var deepest: Int { 64 }
 }
