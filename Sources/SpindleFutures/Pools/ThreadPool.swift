@@ -1,5 +1,5 @@
-import CSpindle
 import SpindleGround
+import SpindleThreads
 import Synchronization
 
 /// A fixed number of threads that run closures, and futures for what they return.
@@ -30,7 +30,7 @@ public final class ThreadPool: JobPool {
   public init(
     maxWorkers: Int? = nil, threadNamePrefix: String? = nil, initializer: (@Sendable () throws -> Void)? = nil
   ) {
-    let maxWorkers = maxWorkers ?? Int(spindle_processors())
+    let maxWorkers = maxWorkers ?? Processors.available
     if maxWorkers < 1 { mistake("ThreadPool(maxWorkers: \(maxWorkers)): a pool needs at least one worker") }
     let name = "ThreadPool-\(Self.count.wrappingAdd(1, ordering: .relaxed).newValue)"
     core = PoolCore(
