@@ -80,6 +80,7 @@ package enum ProcessExit {
       runBodies(.processes)
     } while !hasNoThread || state.bodies.withLock { !$0.isEmpty }
     UncaughtErrors.reportAll()
+    ThreadRegistry.joinTheEnded()
   }
 
   // Sequentially consistent is not needed: S3 of the parking protocol is a fence.

@@ -40,27 +40,49 @@ private let foreignThreadHasEnded: @convention(c) (UnsafeMutableRawPointer?) -> 
   record.finish()
 }
 
-/// The threads that are alive, as far as Spindle knows them.
+/// The threads that are alive, as far as Spindle knows them, and those of the system that nobody has joined yet.
 enum ThreadRegistry {
-  private static let entries = RawGuarded<[ObjectIdentifier: (number: Int, record: ThreadRecord)]>([
-    ObjectIdentifier(ThreadRecord.main): (0, ThreadRecord.main)
-  ])
-  private static let lastNumber = Atomic<Int>(0)
+  private struct Lists {
+    var alive: [ObjectIdentifier: (number: Int, record: ThreadRecord)] = [
+      ObjectIdentifier(ThreadRecord.main): (0, ThreadRecord.main)
+    ]
+    var unjoined: [ObjectIdentifier: ThreadRecord] = [:]
+    var lastNumber = 0
+  }
+
+  private static let lists = RawGuarded(Lists())
 
   static func add(_ record: ThreadRecord) {
-    let number = lastNumber.wrappingAdd(1, ordering: .relaxed).newValue
-    entries.withLock { $0[ObjectIdentifier(record)] = (number, record) }
+    lists.withLock {
+      $0.lastNumber += 1
+      $0.alive[ObjectIdentifier(record)] = ($0.lastNumber, record)
+    }
   }
 
-  static func remove(_ record: ThreadRecord) {
-    entries.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(record)) }  // the caller holds a reference too
+  /// The caller holds a reference too, so that nothing is destroyed under the lock.
+  static func remove(_ record: ThreadRecord, isUnjoined: Bool = false) {
+    lists.withLock {
+      $0.alive.removeValue(forKey: ObjectIdentifier(record))
+      if isUnjoined { $0.unjoined[ObjectIdentifier(record)] = record }
+    }
   }
 
-  static var count: Int { entries.withLock { $0.count } }
+  /// The system's thread is joined or detached.
+  static func forget(_ record: ThreadRecord) {
+    lists.withLock { _ = $0.unjoined.removeValue(forKey: ObjectIdentifier(record)) }
+  }
+
+  static var count: Int { lists.withLock { $0.alive.count } }
 
   /// In the order they were started or first seen.
   static var all: [ThreadRecord] {
-    let found = entries.withLock { Array($0.values) }
+    let found = lists.withLock { Array($0.alive.values) }
     return found.sorted { $0.number < $1.number }.map(\.record)
+  }
+
+  /// Frees what the system keeps of ended threads that nobody joined; ThreadSanitizer would report them at exit.
+  static func joinTheEnded() {
+    let found = lists.withLock { Array($0.unjoined.values) }
+    for record in found where record.isFinished { record.reapNow() }
   }
 }

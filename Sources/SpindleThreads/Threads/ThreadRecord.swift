@@ -140,9 +140,7 @@ import Synchronization
     mustBeJoinable()
     guard spot.wait("a thread to end", until: deadline, attempt: { isFinished }) else { return false }
     while reaping.load(ordering: .acquiring) != Self.gone {
-      if reaping.compareExchange(expected: Self.joinable, desired: Self.beingJoined, ordering: .acquiringAndReleasing)
-        .exchanged
-      {
+      if claimReaping() {
         endReaping(joined: spindle_thread_join(handle, deadline.nanoseconds) == 0)
       } else {
         _ = spot.wait("a thread to end", until: deadline) { reaping.load(ordering: .acquiring) != Self.beingJoined }
@@ -161,26 +159,32 @@ import Synchronization
     guard try await spot.wait("a thread to end", owner: self, until: deadline, attempt: { isFinished }) else {
       return false
     }
-    if reaping.compareExchange(expected: Self.joinable, desired: Self.beingJoined, ordering: .acquiringAndReleasing)
-      .exchanged
-    {
-      if spindle_thread_join(handle, .min) != 0 { spindle_thread_detach(handle) }
-      endReaping(joined: true)
-    }
+    reapNow()
     return true
+  }
+
+  /// Frees what the system keeps of an ended thread, without waiting.
+  func reapNow() {
+    guard claimReaping() else { return }
+    if spindle_thread_join(handle, .min) != 0 { spindle_thread_detach(handle) }
+    endReaping(joined: true)
   }
 
   /// Nobody can join any more.
   func detach() {
-    guard handle != 0 else { return }
-    if reaping.compareExchange(expected: Self.joinable, desired: Self.gone, ordering: .acquiringAndReleasing).exchanged
-    {
-      spindle_thread_detach(handle)
-    }
+    guard handle != 0, claimReaping() else { return }
+    spindle_thread_detach(handle)
+    endReaping(joined: true)
+  }
+
+  private func claimReaping() -> Bool {
+    // Acquiring: pairs with the store of one who gave up. Releasing is not needed: the claim publishes nothing.
+    reaping.compareExchange(expected: Self.joinable, desired: Self.beingJoined, ordering: .acquiring).exchanged
   }
 
   private func endReaping(joined: Bool) {
-    reaping.store(joined ? Self.gone : Self.joinable, ordering: .sequentiallyConsistent)
+    if joined { ThreadRegistry.forget(self) }
+    reaping.store(joined ? Self.gone : Self.joinable, ordering: .sequentiallyConsistent)  // W1 of the parking protocol
     spot.wakeAll()
   }
 
@@ -237,7 +241,7 @@ private func runJob(of record: ThreadRecord) {
   record.job = nil
   job.run()  // T1
   ThreadValues.destroyAll()  // T2
-  ThreadRegistry.remove(record)  // T3
+  ThreadRegistry.remove(record, isUnjoined: true)  // T3
   record.finish()  // T4
   extendLifetime(job)  // T5, on return
 }
