@@ -36,7 +36,8 @@ let package = Package(
       name: "SpindleGround", dependencies: ["CSpindle"], exclude: ["Parking/PROTOCOL.md"], swiftSettings: strict),
     .target(name: "SpindleThreads", dependencies: ["CSpindle", "SpindleGround"], swiftSettings: strict),
     .target(
-      name: "SpindleQueues", dependencies: ["SpindleGround", "SpindleThreads"],
+      name: "SpindleQueues", dependencies: ["CSpindle", "SpindleGround", "SpindleThreads"],
+      exclude: ["Slots/PROTOCOL.md"],
       swiftSettings: strict),
     .target(
       name: "SpindleFutures", dependencies: ["CSpindle", "SpindleGround", "SpindleThreads", "SpindleQueues"],

@@ -9,11 +9,14 @@ import SpindleGround
 ///     worker.join()
 ///
 /// Elements leave in the order in which they went in; two puts by one thread or task never overtake each other.
-/// Elements need not be `Sendable` (a put sends them away) and may be move-only.
+/// Elements need not be `Sendable` (a put sends them away) and may be move-only. There is no lock in it: producers
+/// and consumers meet at single slots. A put and a get by one thread allocate nothing.
 public final class Queue<Element: ~Copyable>: BlockingQueue<Element>, @unchecked Sendable {
   /// Makes an empty queue for up to `capacity` elements; 0, as in `Queue()`, sets no bound.
+  ///
+  /// A small capacity is allocated at once; a large one, or none, takes memory as it needs it.
+  @inlinable
   public init(capacity: Int = 0) {
-    if capacity < 0 { mistake("a queue's capacity is 0 (no bound) or more, not \(capacity)") }
-    super.init(body: LockedBody(capacity: capacity))
+    super.init(kind: Slots<Element>.suits(capacity) ? .slots : .blocks, capacity: capacity, store: nil)
   }
 }

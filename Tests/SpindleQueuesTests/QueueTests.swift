@@ -2,7 +2,7 @@ import SpindleTestSupport
 import Synchronization
 import Testing
 
-@testable import SpindleQueues
+import SpindleQueues
 
 /// An element of which no copy can be made.
 struct Ticket: ~Copyable {

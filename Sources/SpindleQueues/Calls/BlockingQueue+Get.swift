@@ -26,7 +26,7 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   public final func tryGet() -> sending Element? {
     var item: Element?
-    _ = body.take(&item)
+    _ = attemptTake(&item)
     return item
   }
 
@@ -49,7 +49,7 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   final func get(until deadline: Deadline) throws(QueueError) -> sending Element {
     var item: Element?
-    var result = deadline != .immediate && body.elements.isReserved ? Attempt.mustWait : body.take(&item)
+    var result = unsafe deadline != .immediate && state.pointee.elements.isReserved ? Attempt.mustWait : attemptTake(&item)
     if result == .mustWait, deadline != .immediate { result = waitToGet(&item, until: deadline) }
     if let error = result.error(waiting: .empty) { throw error }
     return item.take()!
@@ -58,10 +58,10 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   nonisolated(nonsending) final func get(until deadline: Deadline) async throws -> sending Element {
     var parcel = Parcel<Element>()
-    var result = deadline != .immediate && body.elements.isReserved ? Attempt.mustWait : body.take(&parcel.element)
+    var result = unsafe deadline != .immediate && state.pointee.elements.isReserved ? Attempt.mustWait : attemptTake(&parcel.element)
     if result == .mustWait, deadline != .immediate {
-      _ = try await body.elements.wait("an element of a queue", owner: self, until: deadline) {
-        result = body.take(&parcel.element)
+      _ = try await unsafe state.pointee.elements.wait("an element of a queue", owner: self, until: deadline) {
+        result = attemptTake(&parcel.element)
         return result != .mustWait
       }
     }
@@ -72,22 +72,10 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable @inline(never)
   final func waitToGet(_ item: inout Element?, until deadline: Deadline) -> Attempt {
     var result = Attempt.mustWait
-    _ = body.elements.wait("an element of a queue", until: deadline) {
-      result = body.take(&item)
+    _ = unsafe state.pointee.elements.wait("an element of a queue", until: deadline) {
+      result = attemptTake(&item)
       return result != .mustWait
     }
     return result
-  }
-}
-
-extension Attempt {
-  /// What a call that ends so throws; `waiting` when it would have to wait longer.
-  @inlinable
-  func error(waiting: QueueError) -> QueueError? {
-    switch self {
-    case .done: nil
-    case .mustWait: waiting
-    case .shutDown: .shutDown
-    }
   }
 }

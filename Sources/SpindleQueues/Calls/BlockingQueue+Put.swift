@@ -26,7 +26,7 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   public final func tryPut(_ item: consuming sending Element) -> sending Element? {
     var item: Element? = consume item
-    if body.put(&item) == .done { return nil }
+    if attemptPut(&item) == .done { return nil }
     return item
   }
 
@@ -49,7 +49,7 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   final func put(_ item: consuming sending Element, until deadline: Deadline) throws(QueueError) {
     var item: Element? = consume item
-    var result = deadline != .immediate && body.room.isReserved ? Attempt.mustWait : body.put(&item)
+    var result = unsafe deadline != .immediate && state.pointee.room.isReserved ? Attempt.mustWait : attemptPut(&item)
     if result == .mustWait, deadline != .immediate { result = waitToPut(&item, until: deadline) }
     if let error = result.error(waiting: .full) { throw error }
   }
@@ -57,10 +57,10 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   nonisolated(nonsending) final func put(_ item: consuming sending Element, until deadline: Deadline) async throws {
     var item: Element? = consume item
-    var result = deadline != .immediate && body.room.isReserved ? Attempt.mustWait : body.put(&item)
+    var result = unsafe deadline != .immediate && state.pointee.room.isReserved ? Attempt.mustWait : attemptPut(&item)
     if result == .mustWait, deadline != .immediate {
-      _ = try await body.room.wait("room in a queue", owner: self, until: deadline) {
-        result = body.put(&item)
+      _ = try await unsafe state.pointee.room.wait("room in a queue", owner: self, until: deadline) {
+        result = attemptPut(&item)
         return result != .mustWait
       }
     }
@@ -70,8 +70,8 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable @inline(never)
   final func waitToPut(_ item: inout Element?, until deadline: Deadline) -> Attempt {
     var result = Attempt.mustWait
-    _ = body.room.wait("room in a queue", until: deadline) {
-      result = body.put(&item)
+    _ = unsafe state.pointee.room.wait("room in a queue", until: deadline) {
+      result = attemptPut(&item)
       return result != .mustWait
     }
     return result

@@ -4,7 +4,7 @@ extension BlockingQueue where Element: ~Copyable {
   /// Says that the work on one element got from the queue is done; `join` waits for it.
   ///
   /// Calling it more often than elements were put ends the program: the count would be wrong from then on.
-  public final func taskDone() { body.taskDone() }
+  public final func taskDone() { unsafe state.pointee.taskDone() }
 
   /// Waits until `taskDone` has been called for every element that was put.
   @available(*, noasync, message: "in a task use 'try await join'")
@@ -26,15 +26,25 @@ extension BlockingQueue where Element: ~Copyable {
   /// empty, then they are refused too.
   ///
   /// `immediate: true` empties it at once: what was in it is destroyed and counts as done. May be called again.
-  public final func shutdown(immediate: Bool = false) { body.shutdown(immediate: immediate) }
+  public final func shutdown(immediate: Bool = false) {
+    unsafe state.pointee.close()
+    if immediate {
+      let dropped = discardAll()
+      if dropped > 0 { unsafe state.pointee.discard(dropped) }
+    }
+    unsafe state.pointee.elements.wakeAll()
+    unsafe state.pointee.room.wakeAll()
+  }
 
   // MARK: Inside
 
+  private static var joining: StaticString { "the tasks of a queue to be done" }
+
   final func join(until deadline: Deadline) -> Bool {
-    body.allDone.wait("all elements of a queue to be done", until: deadline) { body.isAllDone() }
+    unsafe state.pointee.allDone.wait(Self.joining, until: deadline) { unsafe state.pointee.isAllDone }
   }
 
   nonisolated(nonsending) final func join(until deadline: Deadline) async throws -> Bool {
-    try await body.allDone.wait("all elements of a queue to be done", owner: self, until: deadline) { body.isAllDone() }
+    try await unsafe state.pointee.allDone.wait(Self.joining, owner: self, until: deadline) { unsafe state.pointee.isAllDone }
   }
 }

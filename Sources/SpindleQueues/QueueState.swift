@@ -1,0 +1,162 @@
+import CSpindle
+import SpindleGround
+import Synchronization
+
+/// How an attempt to put or take ended.
+@usableFromInline
+enum Attempt {
+  case done, mustWait, shutDown
+
+  /// What a call that ends so throws; `waiting` when it would have to wait longer.
+  @inlinable
+  func error(waiting: QueueError) -> QueueError? {
+    switch self {
+    case .done: nil
+    case .mustWait: waiting
+    case .shutDown: .shutDown
+    }
+  }
+}
+
+/// What all queues have and what does not depend on their elements: two positions, three places to wait, the tasks done.
+///
+/// It lies at an address of its own, aligned to 128 bytes, so that what producers write, what consumers write and what
+/// both only read are apart. 128 and not 64, because processors fetch lines in pairs.
+///
+/// `tail` counts puts and `head` takes, shifted left by one bit, in the encoding of `kind`. Bit 0 of `tail` says that
+/// the queue is shut down: one load tells a put where to go and that it may.
+@usableFromInline
+@safe struct QueueState: ~Copyable, Sendable {
+  @usableFromInline typealias Gap13 = (
+    UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
+  )
+  @usableFromInline typealias Gap14 = (
+    UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
+  )
+  @usableFromInline typealias Gap15 = (
+    UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
+  )
+
+  @usableFromInline
+  enum Kind: UInt, Sendable { case slots, blocks, locked }
+
+  // Read only.
+  @usableFromInline let kind: Kind
+  /// 0: no bound.
+  @usableFromInline let capacity: Int
+  /// Kind `slots`: how far positions of two laps are apart, a power of two of at least `capacity`, shifted like them.
+  @usableFromInline let lap: UInt
+  private let gap0: Gap13 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+  // Producers write.
+  @usableFromInline let tail = Atomic<UInt>(0)
+  @usableFromInline let tailBlock = Atomic<UInt>(0)
+  private let gap1: Gap14 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+  // Consumers write.
+  @usableFromInline let head = Atomic<UInt>(0)
+  @usableFromInline let headBlock = Atomic<UInt>(0)
+  private let gap2: Gap14 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+  /// Those who wait for an element.
+  @usableFromInline let elements = ParkingSpot()
+  private let gap3: Gap15 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+  /// Those who wait for room.
+  @usableFromInline let room = ParkingSpot()
+  private let gap4: Gap15 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+  /// How often `taskDone` was called. What is unfinished: the puts without these.
+  let done = Atomic<UInt>(0)
+  /// Those who wait until nothing is unfinished.
+  let allDone = ParkingSpot()
+
+  // Kind `blocks`: see Blocks.
+  @usableFromInline let spare = Atomic<UInt>(0)
+  @usableFromInline let retired = Atomic<UInt>(0)
+
+  @usableFromInline static var shutBit: UInt { 1 }
+  @usableFromInline static var alignment: Int { 128 }
+
+  @usableFromInline
+  init(kind: Kind, capacity: Int, lap: UInt = 0) {
+    self.kind = kind
+    self.capacity = capacity
+    self.lap = lap
+  }
+
+  // MARK: Counting
+
+  /// How many puts, or takes, a position stands for.
+  private func number(_ position: UInt) -> UInt {
+    let bare = position & ~Self.shutBit
+    switch kind {
+    case .slots: return bare / lap * UInt(capacity) + bare % lap / 2
+    case .blocks: return BlockPosition(raw: bare).number
+    case .locked: return bare / 2
+    }
+  }
+
+  var putCount: UInt { number(tail.load(ordering: .sequentiallyConsistent)) }
+
+  var count: Int {
+    while true {
+      let seen = tail.load(ordering: .sequentiallyConsistent)
+      let taken = head.load(ordering: .sequentiallyConsistent)
+      // When the tail did not move, both were true at the time the head was read.
+      if tail.load(ordering: .sequentiallyConsistent) == seen { return Int(number(seen) - number(taken)) }
+    }
+  }
+
+  var isShutDown: Bool { tail.load(ordering: .sequentiallyConsistent) & Self.shutBit != 0 }
+
+  // MARK: Tasks
+
+  func taskDone() {
+    let now = done.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
+    settle(now)
+  }
+
+  /// Counts elements that were thrown away as done; those that somebody had called done already do not count twice.
+  func discard(_ dropped: UInt) {
+    var old = done.load(ordering: .relaxed)
+    while true {
+      let new = min(old + dropped, putCount)
+      let (exchanged, seen) = done.compareExchange(expected: old, desired: new, ordering: .sequentiallyConsistent)
+      if exchanged { break }
+      old = seen
+    }
+    if isAllDone { allDone.wakeAll() }
+  }
+
+  private func settle(_ done: UInt) {
+    let put = putCount
+    if done > put { mistake("taskDone() called more often than elements were put into the queue") }
+    // W1 was the addition.
+    if done == put { allDone.wakeAll() }
+  }
+
+  /// `done` is read first: it never exceeds the puts, so if they are equal afterwards, they were then.
+  var isAllDone: Bool {
+    let now = done.load(ordering: .sequentiallyConsistent)
+    return now == putCount
+  }
+
+  /// From now on puts are refused. Whoever calls this then wakes those who wait.
+  func close() { tail.bitwiseOr(Self.shutBit, ordering: .sequentiallyConsistent) }
+}
+
+/// Waits for a thread that is between two steps which belong together: it has claimed a place and is about to
+/// publish what it put there. That takes it a few instructions, unless it lost the processor: then it gets ours.
+@usableFromInline
+struct Backoff {
+  private var policy = SpinPolicy()
+
+  @usableFromInline @inline(never)
+  init() {}
+
+  @usableFromInline @inline(never)
+  mutating func pause() {
+    if !policy.pauseOrYield() { spindle_nap(50_000) }
+  }
+}

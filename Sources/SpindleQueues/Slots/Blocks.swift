@@ -1,0 +1,290 @@
+import SpindleGround
+import Synchronization
+
+/// A place in a chain of blocks: 32 numbers a block, 31 of which are slots; the last one means "the next block is
+/// being linked, wait". Shifted left by one bit, as all positions are.
+@usableFromInline
+struct BlockPosition {
+  @usableFromInline let raw: UInt
+
+  @inlinable @inline(__always)
+  init(raw: UInt) { self.raw = raw }
+
+  @usableFromInline static var slots: Int { 31 }
+  /// From one slot's position to the next.
+  @usableFromInline static var step: UInt { 2 }
+  /// In `head`: the tail is in a later block, so there is an element and the tail need not be read.
+  @usableFromInline static var moreBit: UInt { 1 }
+
+  @inlinable @inline(__always)
+  var index: Int { Int(raw &>> 1 & 31) }
+
+  @inlinable @inline(__always)
+  var block: UInt { raw &>> 6 }
+
+  /// How many slots come before it.
+  @inlinable @inline(__always)
+  var number: UInt { block &* 31 &+ (raw &>> 1 & 31) }
+}
+
+/// A queue without a bound (or with one too large for a ring) and without a lock: a chain of blocks of slots.
+///
+///     producer                                      consumer
+///     P1 load tail; shut: refuse; 31: wait          C1 load head; 31: wait
+///     P2 load the tail's block                      C2 load the head's block
+///     P3 claim: tail += 1 (seq. consistent)         C3 not known to have more: load tail; the same: empty
+///     P4 the last slot of a block: link the next    C4 claim: head += 1 (seq. consistent)
+///        block, then move tail into it              C5 the last slot of a block: wait for the next block,
+///     P5 write the element                             then move head into it
+///     P6 stamp = full (releasing)                   C6 wait until stamp == full, move the element out
+///     P7 wake one who waits for elements            C7 stamp = read (releasing); after C5 retire the block
+///                                                   C8 wake one who waits for room, if there is a bound
+///
+/// A block is used again when all its slots are read. Nobody else can hold its address then: a block's memory is
+/// touched only by those who claimed one of its slots, and a claim on a position of it can no longer succeed.
+/// Whoever retires a block looks at all that are retired; one whose readers are still at C6 stays for the next to see.
+@usableFromInline
+@safe struct Blocks<Element: ~Copyable> {
+  @usableFromInline let state: UnsafeMutablePointer<QueueState>
+
+  @inlinable @inline(__always)
+  init(_ state: UnsafeMutablePointer<QueueState>) { unsafe self.state = state }
+
+  @usableFromInline static var full: UInt { 1 }
+  @usableFromInline static var read: UInt { 2 }
+
+  @inlinable @inline(__always)
+  func put(_ item: inout Element?) -> Attempt {
+    var tail = unsafe state.pointee.tail.load(ordering: .acquiring)  // P1; pairs with link()
+    while tail & QueueState.shutBit == 0 {
+      let position = BlockPosition(raw: tail)
+      if position.index == BlockPosition.slots {
+        tail = tailMoved()
+        continue
+      }
+      if unsafe state.pointee.capacity > 0 {
+        let head = unsafe BlockPosition(raw: state.pointee.head.load(ordering: .sequentiallyConsistent))
+        // Signed: the tail may be an old one, which the head has passed.
+        if unsafe Int(bitPattern: position.number &- head.number) >= state.pointee.capacity { return .mustWait }
+      }
+      let block = unsafe state.pointee.tailBlock.load(ordering: .acquiring)  // P2; pairs with link()
+      let (claimed, seen) = unsafe state.pointee.tail.weakCompareExchange(
+        expected: tail, desired: tail &+ BlockPosition.step,
+        successOrdering: .sequentiallyConsistent, failureOrdering: .acquiring)  // P3
+      guard claimed else {
+        tail = seen
+        continue
+      }
+      let memory = unsafe Block<Element>(block)
+      if position.index == BlockPosition.slots - 1 { link(after: memory) }  // P4
+      let slot = memory.slot(position.index)
+      slot.fill(item.take()!)  // P5
+      slot.store(Self.full)  // P6
+      unsafe state.pointee.elements.wake()  // P7
+      return .done
+    }
+    return .shutDown
+  }
+
+  @inlinable @inline(__always)
+  func take(_ item: inout Element?) -> Attempt {
+    var head = unsafe state.pointee.head.load(ordering: .acquiring)  // C1; pairs with advance()
+    while true {
+      let position = BlockPosition(raw: head)
+      if position.index == BlockPosition.slots {
+        head = headMoved()
+        continue
+      }
+      let block = unsafe state.pointee.headBlock.load(ordering: .acquiring)  // C2; pairs with advance()
+      var next = head &+ BlockPosition.step
+      if head & BlockPosition.moreBit == 0 {
+        let tail = unsafe state.pointee.tail.load(ordering: .sequentiallyConsistent)  // C3
+        if tail & ~QueueState.shutBit == head { return tail == head ? .mustWait : .shutDown }
+        if BlockPosition(raw: tail).block != position.block { next |= BlockPosition.moreBit }
+      }
+      let (claimed, seen) = unsafe state.pointee.head.weakCompareExchange(
+        expected: head, desired: next,
+        successOrdering: .sequentiallyConsistent, failureOrdering: .acquiring)  // C4
+      guard claimed else {
+        head = seen
+        continue
+      }
+      let memory = unsafe Block<Element>(block)
+      let isLast = position.index == BlockPosition.slots - 1
+      if isLast { advance(from: memory) }  // C5
+      let slot = memory.slot(position.index)
+      if slot.load() != Self.full { slotFilled(slot) }  // C6
+      item = slot.empty()
+      slot.store(Self.read)  // C7
+      if isLast { retire(memory) }
+      if unsafe state.pointee.capacity > 0 { unsafe state.pointee.room.wake() }  // C8
+      return .done
+    }
+  }
+
+  // MARK: Once a block
+
+  /// P4: this producer has claimed the last slot; tail stands at 31 until it has linked the next block.
+  @inlinable @inline(never)
+  func link(after block: Block<Element>) {
+    let next = newBlock()
+    unsafe state.pointee.tailBlock.store(next.word, ordering: .releasing)
+    // An addition, because the queue may be shut down meanwhile.
+    unsafe state.pointee.tail.wrappingAdd(BlockPosition.step, ordering: .releasing)
+    // Last: a consumer that sees it also sees the tail beyond this block.
+    unsafe block.next.pointee.store(next.word, ordering: .releasing)
+  }
+
+  /// C5: this consumer has claimed the last slot; head stands at 31 until it has moved on to the next block.
+  @inlinable @inline(never)
+  func advance(from block: Block<Element>) {
+    var next = unsafe block.next.pointee.load(ordering: .acquiring)
+    var backoff = Backoff()
+    while next == 0 {
+      backoff.pause()
+      next = unsafe block.next.pointee.load(ordering: .acquiring)
+    }
+    let head = unsafe state.pointee.head.load(ordering: .relaxed) & ~BlockPosition.moreBit
+    unsafe state.pointee.headBlock.store(next, ordering: .releasing)
+    unsafe state.pointee.head.store(head &+ BlockPosition.step, ordering: .sequentiallyConsistent)
+  }
+
+  @inlinable @inline(never)
+  func tailMoved() -> UInt {
+    var backoff = Backoff()
+    while true {
+      let tail = unsafe state.pointee.tail.load(ordering: .acquiring)
+      if tail & QueueState.shutBit != 0 || BlockPosition(raw: tail).index != BlockPosition.slots { return tail }
+      backoff.pause()
+    }
+  }
+
+  @inlinable @inline(never)
+  func headMoved() -> UInt {
+    var backoff = Backoff()
+    while true {
+      let head = unsafe state.pointee.head.load(ordering: .acquiring)
+      if BlockPosition(raw: head).index != BlockPosition.slots { return head }
+      backoff.pause()
+    }
+  }
+
+  @inlinable @inline(never)
+  func slotFilled(_ slot: Slot<Element>) {
+    var backoff = Backoff()
+    while slot.load() != Self.full { backoff.pause() }
+  }
+
+  // MARK: Blocks come and go
+
+  @inlinable
+  func newBlock() -> Block<Element> {
+    // Acquiring: pairs with the exchange in retire(); the block's slots are empty again.
+    let spare = unsafe state.pointee.spare.exchange(0, ordering: .acquiring)
+    return spare != 0 ? unsafe Block(spare) : Block.make()
+  }
+
+  /// Takes back a block and all those retired before it, as far as all their elements have been read.
+  @inlinable @inline(never)
+  func retire(_ block: Block<Element>) {
+    // Nobody else has what this exchange returns: no other thread takes single blocks out of the chain.
+    let older = unsafe state.pointee.retired.exchange(0, ordering: .acquiring)
+    unsafe block.next.pointee.store(older, ordering: .relaxed)
+    var word = block.word
+    while word != 0 {
+      let block = unsafe Block<Element>(word)
+      word = unsafe block.next.pointee.load(ordering: .relaxed)
+      if !block.isRead {
+        keepRetired(block)
+        continue
+      }
+      block.reset()
+      // Releasing: whoever takes it as a new block sees it reset.
+      let displaced = unsafe state.pointee.spare.exchange(block.word, ordering: .acquiringAndReleasing)
+      if displaced != 0 { unsafe Block<Element>(displaced).free() }
+    }
+  }
+
+  @inlinable
+  func keepRetired(_ block: Block<Element>) {
+    var first = unsafe state.pointee.retired.load(ordering: .relaxed)
+    while true {
+      unsafe block.next.pointee.store(first, ordering: .relaxed)
+      let (exchanged, seen) = unsafe state.pointee.retired.weakCompareExchange(
+        expected: first, desired: block.word, ordering: .releasing)
+      if exchanged { return }
+      first = seen
+    }
+  }
+
+  /// The first block of an empty queue.
+  @inlinable
+  func begin() {
+    let block = Block<Element>.make()
+    unsafe state.pointee.headBlock.store(block.word, ordering: .relaxed)
+    unsafe state.pointee.tailBlock.store(block.word, ordering: .relaxed)
+  }
+
+  /// Frees the blocks of a queue that nobody uses any more and in which there is no element.
+  @inlinable
+  func end() {
+    // The head's block is also the tail's: the queue is empty, and whoever claimed a last slot moved on.
+    var word = unsafe state.pointee.headBlock.load(ordering: .acquiring)
+    unsafe Block<Element>(word).free()
+    word = unsafe state.pointee.spare.load(ordering: .acquiring)
+    if word != 0 { unsafe Block<Element>(word).free() }
+    word = unsafe state.pointee.retired.load(ordering: .acquiring)
+    while word != 0 {
+      let block = unsafe Block<Element>(word)
+      word = unsafe block.next.pointee.load(ordering: .relaxed)
+      block.free()
+    }
+  }
+}
+
+/// 31 slots and the address of the block after them.
+// SAFETY: see Blocks for who may touch it when.
+@usableFromInline
+@safe struct Block<Element: ~Copyable> {
+  @usableFromInline let base: UnsafeMutableRawPointer
+
+  @inlinable @inline(__always)
+  @unsafe init(_ word: UInt) { unsafe base = UnsafeMutableRawPointer(bitPattern: word)! }
+
+  @inlinable @inline(__always)
+  var word: UInt { unsafe UInt(bitPattern: base) }
+
+  /// The links come first, alone in their lines: only the last slot's producer and consumer use them.
+  @inlinable @inline(__always)
+  static var header: Int { SlotLayout<Element>.alignment }
+
+  @inlinable @inline(__always)
+  var next: UnsafeMutablePointer<Atomic<UInt>> { unsafe base.assumingMemoryBound(to: Atomic<UInt>.self) }
+
+  @inlinable @inline(__always)
+  func slot(_ index: Int) -> Slot<Element> { unsafe Slot(base + Self.header, index) }
+
+  @inlinable @inline(never)
+  static func make() -> Block {
+    let base = UnsafeMutableRawPointer.allocate(
+      byteCount: header + BlockPosition.slots * SlotLayout<Element>.stride, alignment: SlotLayout<Element>.alignment)
+    unsafe base.bindMemory(to: Atomic<UInt>.self, capacity: 1).initialize(to: Atomic(0))
+    unsafe Slot<Element>.prepare(base + header, count: BlockPosition.slots)
+    return unsafe Block(UInt(bitPattern: base))
+  }
+
+  @inlinable
+  var isRead: Bool {
+    for index in 0..<BlockPosition.slots where slot(index).load() != Blocks<Element>.read { return false }
+    return true
+  }
+
+  @inlinable
+  func reset() {
+    for index in 0..<BlockPosition.slots { slot(index).store(0) }
+    unsafe next.pointee.store(0, ordering: .relaxed)
+  }
+
+  @inlinable
+  func free() { unsafe base.deallocate() }
+}

@@ -1,0 +1,131 @@
+import SpindleGround
+import Synchronization
+
+/// A bounded queue without a lock: a ring of slots, each with a stamp that says whose turn it is.
+///
+///     producer                                     consumer
+///     P1 load tail; shut: refuse                   C1 load head
+///     P2 slot empty in this lap? else full         C2 slot full in this lap? else empty
+///     P3 claim: tail += 1 (seq. consistent)        C3 claim: head += 1 (seq. consistent)
+///     P4 write the element                         C4 move the element out
+///     P5 stamp = full in this lap (releasing)      C5 stamp = empty in the next lap (releasing)
+///     P6 wake one who waits for elements           C6 wake one who waits for room
+///
+/// A position is a lap and an index, so that any capacity will do. A slot's stamp is the lap's position, plus 1 when
+/// it is full. Why nothing is lost, and why no fence is needed: PROTOCOL.md beside this file.
+/// Source: Dmitry Vyukov, "Bounded MPMC queue".
+@usableFromInline
+@safe struct Slots<Element: ~Copyable> {
+  @usableFromInline let state: UnsafeMutablePointer<QueueState>
+  @usableFromInline let base: UnsafeMutableRawPointer
+
+  @inlinable @inline(__always)
+  init(_ state: UnsafeMutablePointer<QueueState>) {
+    unsafe self.state = state
+    unsafe base = UnsafeMutableRawPointer(state) + Self.start
+  }
+
+  /// From the state to the first slot.
+  @inlinable @inline(__always)
+  static var start: Int {
+    let alignment = SlotLayout<Element>.alignment
+    return (MemoryLayout<QueueState>.size + alignment - 1) / alignment * alignment
+  }
+
+  /// More slots than this many bytes are not made up front.
+  @inlinable
+  static var limit: Int { 1 << 18 }
+
+  @inlinable
+  static func suits(_ capacity: Int) -> Bool {
+    capacity > 0 && capacity <= limit / SlotLayout<Element>.stride
+  }
+
+  @inlinable @inline(__always)
+  func put(_ item: inout Element?) -> Attempt {
+    let lap = unsafe state.pointee.lap
+    var tail = unsafe state.pointee.tail.load(ordering: .relaxed)  // P1; P3 verifies it
+    while tail & QueueState.shutBit == 0 {
+      let offset = tail & (lap &- 1)
+      let slot = unsafe Slot<Element>(base, Int(offset &>> 1))
+      let thisLap = tail &- offset
+      if slot.load() == thisLap {  // P2
+        let isLast = unsafe offset &+ 2 == UInt(bitPattern: state.pointee.capacity) &<< 1
+        let next = isLast ? thisLap &+ lap : tail &+ 2
+        let (claimed, seen) = unsafe state.pointee.tail.weakCompareExchange(
+          expected: tail, desired: next, ordering: .sequentiallyConsistent)  // P3
+        guard claimed else {
+          tail = seen
+          continue
+        }
+        slot.fill(item.take()!)  // P4
+        slot.store(thisLap | 1)  // P5
+        unsafe state.pointee.elements.wake()  // P6
+        return .done
+      }
+      guard let newer = newTail(after: tail) else { return .mustWait }
+      tail = newer
+    }
+    return .shutDown
+  }
+
+  @inlinable @inline(__always)
+  func take(_ item: inout Element?) -> Attempt {
+    let lap = unsafe state.pointee.lap
+    var head = unsafe state.pointee.head.load(ordering: .relaxed)  // C1; C3 verifies it
+    while true {
+      let offset = head & (lap &- 1)
+      let slot = unsafe Slot<Element>(base, Int(offset &>> 1))
+      let thisLap = head &- offset
+      if slot.load() == thisLap | 1 {  // C2
+        let isLast = unsafe offset &+ 2 == UInt(bitPattern: state.pointee.capacity) &<< 1
+        let next = isLast ? thisLap &+ lap : head &+ 2
+        let (claimed, seen) = unsafe state.pointee.head.weakCompareExchange(
+          expected: head, desired: next, ordering: .sequentiallyConsistent)  // C3
+        guard claimed else {
+          head = seen
+          continue
+        }
+        item = slot.empty()  // C4
+        slot.store(thisLap &+ lap)  // C5
+        unsafe state.pointee.room.wake()  // C6
+        return .done
+      }
+      let tail = unsafe state.pointee.tail.load(ordering: .sequentiallyConsistent)
+      if tail & ~QueueState.shutBit == head { return tail == head ? .mustWait : .shutDown }
+      head = newHead(after: head)
+    }
+  }
+
+  /// The slot at the tail was not empty. nil: because the queue is full. Else the tail has moved, or a consumer is
+  /// between C3 and C5: the tail once that may have changed.
+  @inlinable @inline(never)
+  func newTail(after tail: UInt) -> UInt? {
+    var backoff = Backoff()
+    let lap = unsafe state.pointee.lap
+    let slot = unsafe Slot<Element>(base, Int((tail & (lap &- 1)) &>> 1))
+    let thisLap = tail & ~(lap &- 1)
+    while true {
+      let head = unsafe state.pointee.head.load(ordering: .sequentiallyConsistent)
+      let now = unsafe state.pointee.tail.load(ordering: .relaxed)
+      if now != tail || slot.load() == thisLap { return now }
+      if head == tail &- lap { return nil }
+      backoff.pause()
+    }
+  }
+
+  /// The slot at the head was not full, yet the queue not empty: the head has moved, or a producer is between P3 and
+  /// P5. The head once that has changed.
+  @inlinable @inline(never)
+  func newHead(after head: UInt) -> UInt {
+    var backoff = Backoff()
+    let lap = unsafe state.pointee.lap
+    let slot = unsafe Slot<Element>(base, Int((head & (lap &- 1)) &>> 1))
+    let thisLap = head & ~(lap &- 1)
+    while true {
+      let now = unsafe state.pointee.head.load(ordering: .relaxed)
+      if now != head || slot.load() == thisLap | 1 { return now }
+      backoff.pause()
+    }
+  }
+}
