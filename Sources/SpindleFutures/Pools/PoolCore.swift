@@ -157,6 +157,10 @@ final class PoolCore: @unchecked Sendable {
     if mustEnd {
       forget(number)
       endings.wakeAll()
+      // R4: who began to block meanwhile still counted this worker and started no spare one.
+      if blocked.load(ordering: .sequentiallyConsistent) >= live.load(ordering: .sequentiallyConsistent), jobs.count > 0 {
+        startIfNeeded()
+      }
     }
     return mustEnd
   }
@@ -166,7 +170,8 @@ final class PoolCore: @unchecked Sendable {
   //  B2 all blocked and jobs in line?    J2 all blocked?
   //     start a spare worker                start a spare worker
   //
-  // All four are sequentially consistent, so at least one of the two sees the other.
+  // All four are sequentially consistent, so at least one of the two sees the other. The same holds between B1, B2
+  // and a worker that retires: R2 live -= 1, R4 all blocked and jobs in line?
 
   func beginBlocking() {
     let blocked = blocked.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue

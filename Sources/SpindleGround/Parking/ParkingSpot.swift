@@ -43,6 +43,15 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
     word.load(ordering: .sequentiallyConsistent) != 0
   }
 
+  /// Whether somebody stands in line: for those who would rather line up behind them, not for wakers.
+  ///
+  /// Not `hasWaiters`: a waker, or a waiter that leaves, may hold the guard of an empty list for a moment, and who
+  /// lines up behind that lines up behind nobody, whom nobody will wake.
+  @inlinable
+  package var hasLine: Bool {
+    word.load(ordering: .sequentiallyConsistent) & ~Self.guardBit != 0
+  }
+
   /// Tells up to `count` of those who wait to try again, longest waiting first.
   @inlinable
   package func wake(_ count: Int = 1) {

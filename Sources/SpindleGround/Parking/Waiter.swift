@@ -54,8 +54,10 @@ import Synchronization
         if state.load(ordering: .acquiring) != Waiter.waiting { return true }
       } while spin.pauseOrYield()
     }
-    guard state.compareExchange(expected: Waiter.waiting, desired: Waiter.suspended, ordering: .acquiringAndReleasing).exchanged
-    else { return true }
+    let (exchanged, seen) = state.compareExchange(
+      expected: Waiter.waiting, desired: Waiter.suspended, ordering: .acquiringAndReleasing)
+    // Suspended already: the sleep of a waiter whose time ran out, but whom a waker has taken, goes on.
+    guard exchanged || seen == Waiter.suspended else { return true }
     while state.load(ordering: .acquiring) == Waiter.suspended {
       if !SpindleGround.sleep(on: state, while: Waiter.suspended, until: deadline) {
         return state.load(ordering: .acquiring) != Waiter.suspended

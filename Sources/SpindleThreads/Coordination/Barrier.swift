@@ -21,6 +21,8 @@ public final class Barrier: Sendable {
   private let action: (@Sendable () throws -> Void)?
   private let broken = Atomic<Bool>(false)
   private let changing = RawLock()
+  /// How often those who waited were sent away. Belongs to `changing`.
+  private let dismissals = Atomic<UInt>(0)
   private let spot = ParkingSpot()
 
   /// Codes for those who are let go: broken, or `passed` + the order of arrival.
@@ -70,8 +72,16 @@ public final class Barrier: Sendable {
   public func reset() { dismiss(leavingBroken: false) }
 
   /// The flag and the list change together for `abort` and `reset`, or a late half of the one could undo the other.
-  private func dismiss(leavingBroken: Bool) {
+  ///
+  /// `after`: only if nobody has been sent away since. Whose time runs out breaks the barrier for those it waited with;
+  /// if a `reset()` has sent them away meanwhile, the new barrier is none of its business.
+  private func dismiss(leavingBroken: Bool, after seen: UInt? = nil) {
     changing.acquire()
+    if let seen, seen != dismissals.load(ordering: .relaxed) {
+      changing.release()
+      return
+    }
+    dismissals.wrappingAdd(1, ordering: .relaxed)
     // First the flag, then the list: who lists itself after we took the list sees the flag (S4).
     broken.store(leavingBroken, ordering: .sequentiallyConsistent)
     let waiters = spot.take(.max)
@@ -79,21 +89,38 @@ public final class Barrier: Sendable {
     waiters.end(code: Self.brokenCode)
   }
 
+  /// Once listed: who was sent away between listing and this has its sleep ended, and no time-out.
+  private func readDismissals() -> UInt {
+    changing.acquire()
+    defer { changing.release() }
+    return dismissals.load(ordering: .relaxed)
+  }
+
   private func arrive(until deadline: Deadline) throws -> Int {
     if isBroken { throw BarrierError.broken }
-    switch spot.gather("a Barrier", quorum: parties, until: deadline, unneeded: Self.brokenCode, { !isBroken }) {
+    var seen: UInt = 0
+    let gathering = spot.gather("a Barrier", quorum: parties, until: deadline, unneeded: Self.brokenCode) {
+      seen = readDismissals()
+      return !isBroken
+    }
+    switch gathering {
     case .complete(let others): return try open(for: others)
-    case .ended(let code): return try order(of: code)
+    case .ended(let code): return try order(of: code, dismissals: seen)
     }
   }
 
   private func arrive(until deadline: Deadline) async throws -> Int {
     if isBroken { throw BarrierError.broken }
-    switch try await spot.gather(
-      "a Barrier", owner: self, quorum: parties, until: deadline, unneeded: Self.brokenCode, { !isBroken })
-    {
+    var seen: UInt = 0
+    let gathering = try await spot.gather(
+      "a Barrier", owner: self, quorum: parties, until: deadline, unneeded: Self.brokenCode
+    ) {
+      seen = readDismissals()
+      return !isBroken
+    }
+    switch gathering {
     case .complete(let others): return try open(for: others)
-    case .ended(let code): return try order(of: code)
+    case .ended(let code): return try order(of: code, dismissals: seen)
     }
   }
 
@@ -111,9 +138,9 @@ public final class Barrier: Sendable {
     return parties - 1
   }
 
-  private func order(of code: UInt32?) throws -> Int {
+  private func order(of code: UInt32?, dismissals seen: UInt) throws -> Int {
     guard let code else {
-      abort()
+      dismiss(leavingBroken: true, after: seen)
       throw BarrierError.broken
     }
     if code == Self.brokenCode { throw BarrierError.broken }

@@ -32,7 +32,7 @@ public final class ReadWriteLock: Sendable {
 
   /// Takes the lock for reading if no writer holds it or sleeps for it. Never waits.
   @inlinable
-  public func tryAcquireRead() -> Bool { !readers.isReserved && !writers.hasWaiters && enterAsReader() }
+  public func tryAcquireRead() -> Bool { !readers.isReserved && !writers.hasLine && enterAsReader() }
 
   /// Waits until no writer holds the lock, and takes it for reading.
   @available(*, noasync, message: "blocks its thread; in async code use withReadLock around synchronous lines")
@@ -138,7 +138,7 @@ public final class ReadWriteLock: Sendable {
   func waitAsReader(until deadline: Deadline) -> Bool {
     let taken = readers.wait("a ReadWriteLock, to read", until: deadline) {
       // A reader that writers overtook too often passes those who sleep.
-      (readers.isReserved || !writers.hasWaiters) && enterAsReader()
+      (readers.isReserved || !writers.hasLine) && enterAsReader()
     }
     // A reader that gave up may have held writers back by its reservation: one may try again.
     if !taken { writers.wake() }
