@@ -1,7 +1,6 @@
 // Starting this program again as a worker, and learning how a child ended.
 
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -78,59 +77,72 @@ struct start {
   const char *volatile operation;
 };
 
+// The child of a CLONE_VM is a guest in its parent's memory. So it makes system calls and nothing else: a sanitizer's version
+// of sigaction or close would write down in the parent's memory what only the child did.
 static int fail(struct start *start, const char *operation) {
   start->error = errno;
   start->operation = operation;
-  _exit(127);
+  syscall(SYS_exit_group, 127);
+  __builtin_unreachable();
 }
+
+static int duplicate(int from, int to) { return (int)syscall(SYS_dup3, from, to, 0); }
+static int descriptor_flags(int descriptor) { return (int)syscall(SYS_fcntl, descriptor, F_GETFD); }
+static int set_inherited(int descriptor) { return (int)syscall(SYS_fcntl, descriptor, F_SETFD, 0); }
 
 static void close_all_from(unsigned first) {
   if (syscall(SYS_close_range, first, ~0u, 0) == 0) return;
-  struct rlimit limit;  // a kernel before 5.9
-  unsigned end = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536 ? (unsigned)limit.rlim_cur : 65536;
-  for (unsigned descriptor = first; descriptor < end; descriptor++) close((int)descriptor);
+  // A kernel before 5.9.
+  uint64_t limit[2] = {0, 0};
+  if (syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, limit) != 0 || limit[0] > 65536) limit[0] = 65536;
+  for (unsigned descriptor = first; descriptor < limit[0]; descriptor++) syscall(SYS_close, descriptor);
 }
 
-// Runs in the child, on a stack of its own but in the parent's memory, while the calling thread is suspended: nothing
-// here may allocate, take a lock or touch anything but `start` and the kernel.
+// Runs in the child, on a stack of its own, while the calling thread is suspended: nothing here may allocate, take a lock or
+// touch anything but `start` and the kernel.
 __attribute__((no_sanitize("thread", "address"))) static int child_main(void *context) {
   struct start *start = context;
   // The death signal first, then the look whether the parent died before it was set.
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  pid_t parent = getppid();
-  if (parent != 0 && parent != start->parent) _exit(127);
+  syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  pid_t parent = (pid_t)syscall(SYS_getppid);
+  if (parent != 0 && parent != start->parent) syscall(SYS_exit_group, 127);
 
-  // Ignored signals survive exec (a Task's thread ignores none, a server may ignore SIGTERM); handlers would run in the
-  // parent's memory as soon as the mask is lifted.
-  struct sigaction action = {.sa_handler = SIG_DFL};
-  for (int number = 1; number <= SIGRTMAX; number++) {
-    if (number == SIGKILL || number == SIGSTOP) continue;
-    action.sa_handler = number == SIGINT && start->ignores_interrupts ? SIG_IGN : SIG_DFL;
-    (void)sigaction(number, &action, NULL);  // EINVAL for the numbers the C library keeps to itself
+  // Ignored signals survive exec (a server may ignore SIGTERM); handlers would run in the parent's memory as soon as the mask
+  // is lifted. The kernel's structure: the handler first, then flags and mask, all zero.
+  uint64_t action[4] = {0};
+  for (int number = 1; number <= 64; number++) {
+    action[0] = number == SIGINT && start->ignores_interrupts ? (uintptr_t)SIG_IGN : (uintptr_t)SIG_DFL;
+    if (number != SIGKILL && number != SIGSTOP) syscall(SYS_rt_sigaction, number, action, NULL, 8);
   }
 
   // First the socket and nothing else, so that a parent at its limit of descriptors can still start children.
-  if (start->control != spindle_worker_control ? dup2(start->control, spindle_worker_control) < 0
-                                               : fcntl(start->control, F_SETFD, 0) < 0)
+  if ((start->control != spindle_worker_control ? duplicate(start->control, spindle_worker_control)
+                                                : set_inherited(spindle_worker_control)) < 0)
     return fail(start, "moving the control socket");
   close_all_from(spindle_worker_control + 1);
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0) return fail(start, "open /dev/null");
   // Two processes that read one terminal or pipe would steal from each other: as in CPython, a child reads nothing.
-  if (null != 0 && dup2(null, 0) < 0) return fail(start, "dup2 /dev/null");
-  if (null == 0 && fcntl(0, F_SETFD, 0) < 0) return fail(start, "fcntl F_SETFD");
+  int null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+  if (null < 0) return fail(start, "open /dev/null");
+  if ((null != 0 ? duplicate(null, 0) : set_inherited(0)) < 0) return fail(start, "dup3 of /dev/null");
   // Where the parent has closed stdout or stderr, the number may belong to something else of its, or of ours.
   for (int standard = 1; standard <= 2; standard++) {
-    int flags = fcntl(standard, F_GETFD);
-    if ((flags < 0 || flags & FD_CLOEXEC) && dup2(0, standard) < 0) return fail(start, "dup2 /dev/null");
+    int flags = descriptor_flags(standard);
+    if ((flags < 0 || flags & FD_CLOEXEC) && duplicate(0, standard) < 0) return fail(start, "dup3 of /dev/null");
   }
 
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  execve("/proc/self/exe", start->arguments, start->environment);
+  uint64_t mask = 0;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
+  syscall(SYS_execve, "/proc/self/exe", start->arguments, start->environment);
   return fail(start, "execve /proc/self/exe");
 }
+
+// ThreadSanitizer takes every clone for a fork, which shares nothing; this is the same function under its other name.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+extern int __clone(int (*)(void *), void *, int, void *, ...);
+#define clone __clone
+#endif
+#endif
 
 struct spindle_spawn_result spindle_spawn_worker(
     const char *name, bool ignores_interrupts, const char **failed_operation) {
