@@ -313,6 +313,9 @@ struct spindle_ready_event {
 int32_t spindle_epoll_wait(
     int32_t epoll, struct spindle_ready_event *events, int32_t capacity, int32_t milliseconds);
 
+/// Writes what the symbol at `address` is called, as Swift writes it, cut to `capacity`; returns the number of bytes, 0 when
+/// there is no symbol (a stripped program). Reads the program's file: for messages only.
+size_t spindle_symbol_name(uintptr_t address, char *name, size_t capacity);
 /// errno's text.
 const char *spindle_error_text(int32_t error);
 

@@ -7,7 +7,7 @@
 /// Making one throws `CapturedContextError` when the function captured something, and the error of whatever argument
 /// cannot be encoded. Descriptors inside the arguments are appended to `attachments`, to be sent beside the bytes.
 package struct Call<Output: Sendable>: Sendable {
-  package let bytes: [UInt8]
+  package private(set) var bytes: [UInt8]
   package let isAsync: Bool
   private let decodeOutput: @Sendable (inout WireReader) throws -> Output
 
@@ -22,6 +22,13 @@ package struct Call<Output: Sendable>: Sendable {
     bytes = writer.bytes
     self.isAsync = isAsync
     decodeOutput = decode
+  }
+
+  /// What reads the reply, when the bytes have been sent: the arguments need not be kept.
+  package var withoutArguments: Call {
+    var call = self
+    call.bytes = []
+    return call
   }
 
   private static func types<each Argument>(_ output: Any.Type?, _: repeat (each Argument).Type) throws -> [TypeName] {

@@ -238,12 +238,16 @@ struct SupervisorLoop {
       state.outgoing = []
       return status
     }
-    var startError: ProcessStartError?
+    var reason: String?
     if !child.saidHello {
-      let reason =
-        child.refusal ?? child.detail
-        ?? "it ended (\(status)) before it became a worker; is Spindle linked to the executable?"
-      startError = ProcessStartError(worker: worker.name, operation: "diverting the child before main", reason: reason)
+      reason = child.refusal ?? child.detail
+      // An exit by itself: its main ran. A signal is a death like any other, only early.
+      if reason == nil, case .exited = status {
+        reason = "it ended (\(status)) before it became a worker; is Spindle linked to the executable?"
+      }
+    }
+    let startError = reason.map {
+      ProcessStartError(worker: worker.name, operation: "diverting the child before main", reason: $0)
     }
     ended.append((id, worker, .init(exitStatus: status, startError: startError, detail: child.detail)))
   }
