@@ -225,6 +225,18 @@
     return at <= size ? at : nil
   }
 
+  /// How many keys and values there are until the container's end; nil when the bytes are malformed.
+  func countTokens(from place: Int) -> Int? {
+    var at = place
+    var count = 0
+    while byte(at: at) != WireTag.end {
+      guard let end = skip(from: at) else { return nil }
+      at = end
+      count += 1
+    }
+    return count
+  }
+
   // MARK: Values
 
   func decode<T: Decodable>(
