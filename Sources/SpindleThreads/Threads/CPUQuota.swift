@@ -7,14 +7,16 @@ import CSpindle
 /// A group's limit holds for all below it, so the smallest on the way up to the root counts.
 ///
 /// Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst` and `scheduler/sched-bwc.rst`.
-struct CPUQuota {
+package struct CPUQuota {
   /// The text of a file, nil when it cannot be read.
-  let read: (String) -> String?
+  private let read: (String) -> String?
 
-  static func ofThisProcess() -> Double? { CPUQuota(read: readSmallFile).quota() }
+  package init(read: @escaping (String) -> String?) { self.read = read }
+
+  package static func ofThisProcess() -> Double? { CPUQuota(read: readSmallFile).quota() }
 
   /// The smallest limit; nil when there is none.
-  func quota() -> Double? {
+  package func quota() -> Double? {
     guard let groups = read("/proc/self/cgroup"), let mounts = read("/proc/self/mountinfo") else { return nil }
     var smallest: Double?
     for tree in trees(mounts) {

@@ -1,7 +1,6 @@
 import Spindle
+import SpindleThreads
 import Testing
-
-@testable import SpindleThreads
 
 @Suite struct ProcessorsTests {
   @Test func `at least one is available, and no more than are online`() {
