@@ -18,7 +18,7 @@ enum Attempt {
   }
 }
 
-/// What all queues have and what does not depend on their elements: two positions, three places to wait, the tasks done.
+/// What all queues have and what does not depend on their elements: two positions, three places to wait, tasks done.
 ///
 /// It lies at an address of its own, aligned to 128 bytes, so that what producers write, what consumers write and what
 /// both only read are apart. 128 and not 64, because processors fetch lines in pairs.

@@ -40,7 +40,9 @@ struct TrackedTicket: ~Copyable {
 
 /// Every element is destroyed once.
 @Suite(.watchdog(seconds: 60)) struct LifetimeTests {
-  @Test(arguments: Kind.allCases, [0, 1, 30, 31, 32, 62, 90]) func aQueueDestroysWhatIsLeft(_ kind: Kind, count: Int) throws {
+  @Test(arguments: Kind.allCases, [0, 1, 30, 31, 32, 62, 90]) func aQueueDestroysWhatIsLeft(
+    _ kind: Kind, count: Int
+  ) throws {
     let census = Census()
     do {
       let queue = kind.make(Tracked.self)

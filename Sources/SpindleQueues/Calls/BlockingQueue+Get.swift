@@ -49,7 +49,8 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   final func get(until deadline: Deadline) throws(QueueError) -> sending Element {
     var item: Element?
-    var result = unsafe deadline != .immediate && state.pointee.elements.isReserved ? Attempt.mustWait : attemptTake(&item)
+    let linesUp = unsafe deadline != .immediate && state.pointee.elements.isReserved
+    var result = linesUp ? Attempt.mustWait : attemptTake(&item)
     if result == .mustWait, deadline != .immediate { result = waitToGet(&item, until: deadline) }
     if let error = result.error(waiting: .empty) { throw error }
     return item.take()!
@@ -58,7 +59,8 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   nonisolated(nonsending) final func get(until deadline: Deadline) async throws -> sending Element {
     var parcel = Parcel<Element>()
-    var result = unsafe deadline != .immediate && state.pointee.elements.isReserved ? Attempt.mustWait : attemptTake(&parcel.element)
+    let linesUp = unsafe deadline != .immediate && state.pointee.elements.isReserved
+    var result = linesUp ? Attempt.mustWait : attemptTake(&parcel.element)
     if result == .mustWait, deadline != .immediate {
       _ = try await unsafe state.pointee.elements.wait("an element of a queue", owner: self, until: deadline) {
         result = attemptTake(&parcel.element)

@@ -49,7 +49,8 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   final func put(_ item: consuming sending Element, until deadline: Deadline) throws(QueueError) {
     var item: Element? = consume item
-    var result = unsafe deadline != .immediate && state.pointee.room.isReserved ? Attempt.mustWait : attemptPut(&item)
+    let linesUp = unsafe deadline != .immediate && state.pointee.room.isReserved
+    var result = linesUp ? Attempt.mustWait : attemptPut(&item)
     if result == .mustWait, deadline != .immediate { result = waitToPut(&item, until: deadline) }
     if let error = result.error(waiting: .full) { throw error }
   }
@@ -57,7 +58,8 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable
   nonisolated(nonsending) final func put(_ item: consuming sending Element, until deadline: Deadline) async throws {
     var item: Element? = consume item
-    var result = unsafe deadline != .immediate && state.pointee.room.isReserved ? Attempt.mustWait : attemptPut(&item)
+    let linesUp = unsafe deadline != .immediate && state.pointee.room.isReserved
+    var result = linesUp ? Attempt.mustWait : attemptPut(&item)
     if result == .mustWait, deadline != .immediate {
       _ = try await unsafe state.pointee.room.wait("room in a queue", owner: self, until: deadline) {
         result = attemptPut(&item)

@@ -45,6 +45,8 @@ extension BlockingQueue where Element: ~Copyable {
   }
 
   nonisolated(nonsending) final func join(until deadline: Deadline) async throws -> Bool {
-    try await unsafe state.pointee.allDone.wait(Self.joining, owner: self, until: deadline) { unsafe state.pointee.isAllDone }
+    try await unsafe state.pointee.allDone.wait(Self.joining, owner: self, until: deadline) {
+      unsafe state.pointee.isAllDone
+    }
   }
 }
