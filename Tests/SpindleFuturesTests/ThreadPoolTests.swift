@@ -1,3 +1,4 @@
+import CSpindle
 import Spindle
 import SpindleGround
 import SpindleTestSupport
@@ -17,31 +18,305 @@ private func sum(_ a: Int, _ b: Double, _ c: String) throws -> String { "\(a) \(
     pool.shutdown()
   }
 
+  @Test func withoutANumberItHasAsManyWorkersAsThereAreCores() {
+    #expect(ThreadPool().maxWorkers == Processors.available)
+  }
+
+  @Test func aPoolWithoutWorkersIsAMistake() async {
+    await #expect(processExitsWith: .failure) { _ = ThreadPool(maxWorkers: 0) }
+  }
+
+  @Test func jobsRunOnNamedThreadsUpToTheNumberOfWorkers() throws {
+    let pool = ThreadPool(maxWorkers: 3, threadNamePrefix: "crew")
+    let gate = Gate()
+    let names = (0..<12).map { _ in
+      pool.submit {
+        gate.pass()
+        return OSThread.current.name
+      }
+    }
+    gate.awaitArrivals(3)
+    #expect(gate.arrivals == 3)
+    gate.open()
+    #expect(Set(try names.map { try $0.result() }).isSubset(of: ["crew_0", "crew_1", "crew_2"]))
+    pool.shutdown()
+  }
+
+  @Test func idleWorkersAreUsedBeforeNewOnesAreStarted() throws {
+    let pool = ThreadPool(maxWorkers: 100)
+    var names = Set<String>()
+    for _ in 0..<20 {
+      // The worker counts as idle a moment after the result is there, so a few may be started.
+      names.insert(try pool.submit { OSThread.current.name }.result())
+    }
+    #expect(names.count < 20)
+    pool.shutdown()
+  }
+
+  @Test func oneWorkerRunsJobsInTheOrderSubmitted() {
+    let pool = ThreadPool(maxWorkers: 1)
+    let log = Log<Int>()
+    for number in 0..<200 { pool.submit { log.append(number) } }
+    pool.shutdown()
+    #expect(log.all == Array(0..<200))
+  }
+
+  @Test func aPendingJobCanBeCancelledAndNeverRuns() throws {
+    let pool = ThreadPool(maxWorkers: 1)
+    let gate = Gate()
+    let log = Log<Int>()
+    let running = pool.submit { gate.pass() }
+    let pending = pool.submit { log.append(1) }
+    gate.awaitArrivals()
+    #expect(running.isRunning)
+    #expect(!running.cancel())
+    #expect(pending.cancel())
+    gate.open()
+    try running.result()
+    pool.shutdown()
+    #expect(log.all == [])
+    #expect(throws: CancellationError.self) { try pending.result() }
+  }
+
+  @Test func aRunningJobSeesThatItIsAskedToStop() throws {
+    let pool = ThreadPool(maxWorkers: 1)
+    let gate = Gate()
+    let future = pool.submit { () -> Int in
+      gate.pass()
+      var rounds = 0
+      while !Cancellation.isRequested { rounds += 1 }
+      return Cancellation.current!.isRequested ? 1 : 0
+    }
+    gate.open()
+    gate.awaitArrivals()
+    #expect(!future.cancel())
+    #expect(try future.result() == 1)
+    #expect(!future.isCancelled)
+    // The next job of the same thread has not been asked.
+    #expect(try pool.submit { Cancellation.isRequested }.result() == false)
+    pool.shutdown()
+    #expect(!Cancellation.isRequested)
+  }
+
+  @Test func callbacksRunOnTheWorker() throws {
+    let pool = ThreadPool(maxWorkers: 1, threadNamePrefix: "only")
+    let gate = Gate()
+    let log = Log<String>()
+    let future = pool.submit { gate.pass() }
+    future.onDone { _ in log.append(OSThread.current.name) }
+    gate.open()
+    pool.shutdown()
+    #expect(log.all == ["only_0"])
+  }
+
+  // MARK: Shutdown
+
   @Test func submitAfterShutdownFailsTheFuture() throws {
     let pool = ThreadPool(maxWorkers: 1)
     pool.shutdown()
     #expect(throws: ShutdownError.self) { try pool.submit { 1 }.result() }
   }
 
-  @Test func nestedWaitsThreeDeepDoNotBlockOneWorker() throws {
+  @Test func shutdownWithoutWaitingReturnsWhileJobsRun() throws {
     let pool = ThreadPool(maxWorkers: 1)
-    let future = pool.submit {
-      try pool.submit {
-        try pool.submit { 1 }.result() + 1
-      }.result() + 1
-    }
-    #expect(try future.result() == 3)
+    let gate = Gate()
+    let running = pool.submit { gate.pass() }
+    let pending = pool.submit { 5 }
+    pool.shutdown(wait: false)
+    #expect(!running.isDone)
+    gate.open()
+    #expect(try pending.result() == 5)
     pool.shutdown()
   }
 
-  @Test func timedNestedWaitsGetASpareWorker() throws {
+  @Test func shutdownCancelsWhatHasNotBegunAndTellsThoseWhoWait() async throws {
     let pool = ThreadPool(maxWorkers: 1)
-    let future = pool.submit {
-      try pool.submit {
-        try pool.submit { 1 }.result(timeout: .seconds(50)) + 1
-      }.result(timeout: .seconds(50)) + 1
+    let gate = Gate()
+    let running = pool.submit { gate.pass() }
+    await awaitArrivals(at: gate)
+    let pending = (0..<10).map { number in pool.submit { number } }
+    let log = Log<Bool>()
+    for future in pending { future.onDone { log.append($0.isCancelled) } }
+    let waiting = Task { try await wait(for: pending).done.count }
+    await pool.shutdown(wait: false, cancelFutures: true)
+    #expect(pending.allSatisfy { $0.isCancelled })
+    #expect(log.all == Array(repeating: true, count: 10))
+    #expect(try await waiting.value == 10)
+    gate.open()
+    await pool.shutdown()
+    #expect(running.isDone && !running.isCancelled)
+  }
+
+  @Test func afterShutdownTheThreadsAreGone() {
+    let pool = ThreadPool(maxWorkers: 3, threadNamePrefix: "leaving")
+    for _ in 0..<10 { pool.submit {} }
+    pool.shutdown()
+    #expect(!OSThread.all.contains { $0.name.hasPrefix("leaving") })
+  }
+
+  @Test func shutdownInsideAJobDoesNotWaitForItself() throws {
+    let pool = ThreadPool(maxWorkers: 2)
+    let future = pool.submit { () -> Int in
+      pool.shutdown()
+      return 1
     }
-    #expect(try future.result() == 3)
+    #expect(try future.result() == 1)
     pool.shutdown()
   }
+
+  @Test func aCancelledTaskStillWaitsForTheEndOfThePool() async {
+    let pool = ThreadPool(maxWorkers: 1)
+    let gate = Gate()
+    let future = pool.submit { gate.pass() }
+    let task = Task {
+      withUnsafeCurrentTask { $0?.cancel() }
+      await pool.shutdown()
+      return future.isDone
+    }
+    await awaitArrivals(at: gate)
+    gate.open()
+    #expect(await task.value)
+  }
+
+  @Test func aPoolThatIsReleasedDoesWhatIsInLine() throws {
+    var pool: ThreadPool? = ThreadPool(maxWorkers: 2)
+    let futures = (0..<100).map { number in pool!.submit { number } }
+    pool = nil
+    #expect(try futures.map { try $0.result() } == Array(0..<100))
+  }
+
+  @Test func withThreadPoolShutsDownAlsoWhenTheBodyThrows() async throws {
+    let log = Log<Int>()
+    let value = try await onThread {
+      withThreadPool(maxWorkers: 5) { pool -> Int in
+        for number in 0..<20 { pool.submit { log.append(number) } }
+        return 7
+      }
+    }
+    #expect(value == 7 && log.all.count == 20)
+    await #expect(throws: Oops.self) {
+      try await onThread {
+        try withThreadPool(maxWorkers: 2) { pool in
+          for number in 0..<20 { pool.submit { log.append(number) } }
+          throw Oops()
+        }
+      }
+    }
+    #expect(log.all.count == 40)
+    let later = await withThreadPool(maxWorkers: 2) { pool -> Future<Int> in
+      await Task.yield()
+      return pool.submit { 3 }
+    }
+    #expect(later.isDone)
+    await #expect(throws: Oops.self) {
+      try await withThreadPool(maxWorkers: 2) { pool in
+        pool.submit { log.append(0) }
+        throw Oops()
+      }
+    }
+    #expect(log.all.count == 41)
+  }
+
+  @Test func queuedJobsAreDoneBeforeTheProcessEnds() async {
+    // The last of many jobs decides the exit status.
+    await #expect(processExitsWith: .exitCode(7)) {
+      let pool = ThreadPool(maxWorkers: 1)
+      let count = Atomic<Int>(0)
+      for _ in 0..<1000 {
+        pool.submit {
+          spindle_yield()
+          if count.wrappingAdd(1, ordering: .relaxed).newValue == 1000 { spindle_exit_now(7) }
+        }
+      }
+    }
+  }
+
+  @Test func anIdlePoolDoesNotKeepTheProcess() async {
+    await #expect(processExitsWith: .success) {
+      let pool = ThreadPool(maxWorkers: 2)
+      _ = try await pool.submit { 1 }.result()
+      _ = unsafe Unmanaged.passRetained(pool)
+    }
+  }
+
+  // MARK: Initializer
+
+  @Test func theInitializerRunsOnceOnEveryWorker() throws {
+    let log = Log<String>()
+    let pool = ThreadPool(maxWorkers: 2, threadNamePrefix: "set") { log.append(OSThread.current.name) }
+    for _ in 0..<50 { pool.submit {} }
+    pool.shutdown()
+    #expect(Set(log.all).count == log.all.count)
+    #expect(Set(log.all).isSubset(of: ["set_0", "set_1"]) && !log.all.isEmpty)
+  }
+
+  @Test func anInitializerThatThrowsBreaksThePool() throws {
+    let gate = Gate()
+    let pool = ThreadPool(maxWorkers: 1) {
+      gate.pass()
+      throw Oops(number: 9)
+    }
+    let futures = (0..<5).map { number in pool.submit { number } }
+    gate.open()
+    for future in futures {
+      let error = #expect(throws: BrokenPoolError.self) { try future.result() }
+      #expect(error?.cause as? Oops == Oops(number: 9))
+    }
+    #expect(throws: BrokenPoolError.self) { try pool.submit { 1 }.result() }
+    pool.shutdown()
+  }
+
+  // MARK: Captures
+
+  @Test func whatAJobCapturedIsReleasedBeforeItsFutureEnds() throws {
+    let pool = ThreadPool(maxWorkers: 1)
+    let count = Live.Count()
+    for _ in 0..<100 {
+      let future: Future<Void>
+      do {
+        let live = Live(count)
+        future = pool.submit { _ = live.count }
+      }
+      try future.result()
+      #expect(count.value == 0)
+    }
+    pool.shutdown()
+  }
+
+  @Test func theResultBelongsToThoseWhoHoldTheFuture() throws {
+    let pool = ThreadPool(maxWorkers: 1)
+    let count = Live.Count()
+    do {
+      let future = pool.submit { Live(count) }
+      _ = try future.result()
+      #expect(count.value == 1)
+      // The worker lets go of the future when it looks for the next job.
+      try pool.submit {}.result()
+    }
+    #expect(count.value == 0)
+    pool.shutdown()
+  }
+
+  @Test func whatACancelledJobCapturedIsReleasedAtOnce() {
+    let pool = ThreadPool(maxWorkers: 1)
+    let count = Live.Count()
+    let gate = Gate()
+    pool.submit { gate.pass() }
+    gate.awaitArrivals()
+    let future: Future<Void>
+    do {
+      let live = Live(count)
+      future = pool.submit { _ = live.count }
+    }
+    #expect(count.value == 1)
+    future.cancel()
+    #expect(count.value == 0)
+    gate.open()
+    pool.shutdown()
+  }
+}
+
+/// As a task: waits until somebody has arrived at the gate.
+private func awaitArrivals(at gate: Gate) async {
+  while gate.arrivals == 0 { await Task.yield() }
 }

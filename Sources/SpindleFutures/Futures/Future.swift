@@ -161,7 +161,7 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   /// Callbacks run in the order in which they were added, one after the other, on the thread that ended the future
   /// (a worker, or whoever cancelled it), with no lock held; added after all others have been called, at
   /// once on the calling thread. Whoever waits for the result may go on before they have run.
-  public func onDone(_ body: sending @escaping (Future<Value>) -> Void) {
+  public func onDone(_ body: @escaping @Sendable (Future<Value>) -> Void) {
     addCallback { future in
       // SAFETY: the list belongs to this object, and it calls with itself.
       body(unsafe unsafeDowncast(future, to: Future<Value>.self))

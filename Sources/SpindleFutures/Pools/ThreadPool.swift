@@ -50,7 +50,7 @@ public final class ThreadPool: JobPool {
   /// throws nor waits. O(1), one allocation beside what the closure captured, which is released before the future ends.
   @inlinable
   @discardableResult
-  public func submit<Value: Sendable>(_ work: sending @escaping () throws -> Value) -> Future<Value> {
+  public func submit<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) -> Future<Value> {
     let future = Future(home: core.id, work: work)
     core.submit(future)
     return future
@@ -120,6 +120,22 @@ nonisolated(nonsending) public func withThreadPool<Result, Failure: Error>(
   let pool = ThreadPool(maxWorkers: maxWorkers, threadNamePrefix: threadNamePrefix, initializer: initializer)
   do {
     let result = try await body(pool)
+    await pool.shutdown()
+    return result
+  } catch {
+    await pool.shutdown()
+    throw error
+  }
+}
+
+/// The same for a body without `await`, called from a task: the compiler would not take it for an asynchronous one.
+nonisolated(nonsending) public func withThreadPool<Result, Failure: Error>(
+  maxWorkers: Int? = nil, threadNamePrefix: String? = nil, initializer: (@Sendable () throws -> Void)? = nil,
+  _ body: (ThreadPool) throws(Failure) -> Result
+) async throws(Failure) -> Result {
+  let pool = ThreadPool(maxWorkers: maxWorkers, threadNamePrefix: threadNamePrefix, initializer: initializer)
+  do {
+    let result = try body(pool)
     await pool.shutdown()
     return result
   } catch {
