@@ -80,7 +80,10 @@ import Testing
     let begun = Atomic<Int>(0)
     var read = 0
     var most = 0
-    for _ in pool.map(0..<200, bufferSize: bufferSize, { _ in begun.wrappingAdd(1, ordering: .sequentiallyConsistent) }) {
+    let values = pool.map(0..<200, bufferSize: bufferSize) { _ in
+      begun.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    }
+    for _ in values {
       read += 1
       most = max(most, begun.load(ordering: .sequentiallyConsistent) - read)
     }

@@ -4,7 +4,8 @@ import SpindleTestSupport
 import Synchronization
 import Testing
 
-/// Random submits, cancels, waits and shutdowns: every future ends, every callback is called exactly once, nothing leaks.
+/// Random submits, cancels, waits and shutdowns: every future ends, every callback is called exactly once, nothing
+/// leaks.
 @Suite(.watchdog(seconds: 120)) struct StormTests {
   @Test(arguments: 1...6) func everyFutureEndsAndEveryCallbackIsCalledOnce(seed: Int) async throws {
     let captures = Live.Count()

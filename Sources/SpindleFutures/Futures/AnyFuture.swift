@@ -13,7 +13,8 @@ import Synchronization
 /// One word holds the stage. Whoever moves it out of `pending` (a worker, or `cancel()`) owns the work from then on;
 /// whoever publishes an end then wakes those who wait and, outside of any lock, calls the callbacks.
 // SAFETY: `listeners` belongs to `listenersLock`; everything else that changes is atomic. The work and the result in
-// the subclass belong to whoever moved the stage out of `pending`; after an end has been published the result is constant.
+// the subclass belong to whoever moved the stage out of `pending`; after an end has been published the result is
+// constant.
 public class AnyFuture: @unchecked Sendable {
   @usableFromInline let state: Atomic<UInt32>
   let listenersLock = RawLock()

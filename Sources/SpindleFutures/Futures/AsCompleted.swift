@@ -6,9 +6,10 @@ import Synchronization
 ///     for page in asCompleted(pages, timeout: .seconds(10)) { show(try page.result()) }
 ///     for try await page in asCompleted(pages) { show(try await page.result()) }
 ///
-/// Each future comes once, however often it was given; those that have ended already come first. The time-out counts from this
-/// call. When it runs out, `for` ends, and `timedOut` of the sequence is true; `for try await` throws `TimeoutError`.
-/// Futures of different types can be given as `[AnyFuture]`. Memory: O(futures given); those given out are not kept.
+/// Each future comes once, however often it was given; those that have ended already come first. The time-out counts
+/// from this call. When it runs out, `for` ends, and `timedOut` of the sequence is true; `for try await` throws
+/// `TimeoutError`. Futures of different types can be given as `[AnyFuture]`. Memory: O(futures given); those given
+/// out are not kept.
 public func asCompleted<Awaited: AnyFuture>(
   _ futures: some Sequence<Awaited>, timeout: Duration? = nil
 ) -> AsCompleted<Awaited> {

@@ -35,7 +35,8 @@ public func wait<Awaited: AnyFuture>(
   return split(distinct)
 }
 
-/// The same without blocking a thread. Cancelling the waiting task ends the wait with `CancellationError`; the futures go on.
+/// The same without blocking a thread. Cancelling the waiting task ends the wait with `CancellationError`; the
+/// futures go on.
 nonisolated(nonsending) public func wait<Awaited: AnyFuture>(
   for futures: some Sequence<Awaited>, timeout: Duration? = nil, until goal: WaitUntil = .allCompleted
 ) async throws(CancellationError) -> (done: [Awaited], notDone: [Awaited]) {

@@ -2,8 +2,8 @@ import SpindleGround
 
 /// A map that goes on: pulls items, has them worked on, gives the values in the order of the items.
 ///
-/// The window holds the calls that are in flight or done but unread, never more than `bufferSize`: it is refilled when the reader
-/// asks for the next value, which tells that it has read the one before.
+/// The window holds the calls that are in flight or done but unread, never more than `bufferSize`: it is refilled
+/// when the reader asks for the next value, which tells that it has read the one before.
 ///
 /// Belongs to one reader at a time, as an iterator does.
 package final class MapFeed<Value: Sendable> {
@@ -32,7 +32,8 @@ package final class MapFeed<Value: Sendable> {
   private var inFlight = 0
   private var wasRead = false
 
-  /// `pull` submits the next call and returns it, nil after the last item. The first `bufferSize` calls are submitted now.
+  /// `pull` submits the next call and returns it, nil after the last item. The first `bufferSize` calls are submitted
+  /// now.
   package init(
     bufferSize: Int, until deadline: Deadline = .never, neverFails: Bool = false, pull: @escaping () -> Call?
   ) {

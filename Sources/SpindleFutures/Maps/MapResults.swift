@@ -7,8 +7,9 @@ import SpindleGround
 ///     for try await page in pool.map(urls, { try download($0) }) { show(page) }
 ///
 /// `Failure` is `Never` when neither the closure throws nor a time-out was given: then this is a plain `Sequence`.
-/// Otherwise read it with `next()`, `collect()`, or `for try await`; the first error ends it and cancels the calls that have
-/// not begun. So does letting go of it after having begun to read. It can be read once, by one reader at a time.
+/// Otherwise read it with `next()`, `collect()`, or `for try await`; the first error ends it and cancels the calls
+/// that have not begun. So does letting go of it after having begun to read. It can be read once, by one reader at a
+/// time.
 public struct MapResults<Value: Sendable, Failure: Error> {
   let feed: MapFeed<Value>
 

@@ -5,10 +5,10 @@ extension ThreadPool {
   ///
   ///     for line in pool.map(files, { countLines($0) }) { total += line }
   ///
-  /// Lazy: items are pulled as the values are read, so `items` may be endless. At most `bufferSize` calls are in flight or done
-  /// and unread, never one more; by default four for each worker, at least 16. The first `bufferSize` calls begin at once. Items
-  /// pulled after `shutdown()` are worked on by the reader. `bufferSize` below 1, and a pool that is
-  /// shut down already, are mistakes.
+  /// Lazy: items are pulled as the values are read, so `items` may be endless. At most `bufferSize` calls are in
+  /// flight or done and unread, never one more; by default four for each worker, at least 16. The first `bufferSize`
+  /// calls begin at once. Items pulled after `shutdown()` are worked on by the reader. `bufferSize` below 1, and a
+  /// pool that is shut down already, are mistakes.
   @discardableResult
   public func map<Items: Sequence, Value: Sendable>(
     _ items: Items, bufferSize: Int? = nil, _ function: @escaping @Sendable (Items.Element) -> Value
@@ -25,7 +25,8 @@ extension ThreadPool {
     MapResults(feed: feed(items, bufferSize, .never, neverFails: false, function))
   }
 
-  /// The same with a time-out, counted from this call: a value that is not there by then ends the map with `TimeoutError`.
+  /// The same with a time-out, counted from this call: a value that is not there by then ends the map with
+  /// `TimeoutError`.
   @discardableResult
   public func map<Items: Sequence, Value: Sendable>(
     _ items: Items, timeout: Duration, bufferSize: Int? = nil,

@@ -10,7 +10,8 @@ public protocol JobPool: AnyObject, Sendable {
   /// At most so many jobs run at the same time.
   var maxWorkers: Int { get }
 
-  /// Runs `function` with `argument` on one of the workers. After `shutdown` the future has failed with `ShutdownError`.
+  /// Runs `function` with `argument` on one of the workers. After `shutdown` the future has failed with
+  /// `ShutdownError`.
   func submit<Argument: Codable & Sendable, Value: Codable & Sendable>(
     _ function: @escaping @Sendable (Argument) throws -> Value, _ argument: Argument
   ) -> Future<Value>

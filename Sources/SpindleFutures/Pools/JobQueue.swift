@@ -13,7 +13,7 @@ import Synchronization
   @exclusivity(unchecked) private var room = 64
   @exclusivity(unchecked) private var head = 0
   @exclusivity(unchecked) private var size = 0
-    /// `size` for those who only look. Written sequentially consistently: W1 of `arrivals`.
+  /// `size` for those who only look. Written sequentially consistently: W1 of `arrivals`.
   private let mirror = Atomic<Int>(0)
 
   /// Written under the lock. Whoever has seen it and then an empty queue has seen its end: nothing is appended later.

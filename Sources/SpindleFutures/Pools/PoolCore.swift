@@ -5,9 +5,10 @@ import Synchronization
 /// What a pool and its workers share. Workers keep it alive, not the `ThreadPool`: one that nobody holds any more
 /// is closed, its jobs are still done, and its workers end.
 ///
-/// Workers in numbers: `live` have been started and have not ended; of these `idle` look for a job or sleep, and `blocked`
-/// wait for a future inside a job. A pool has up to `maxWorkers`, started when there are more jobs than idle workers.
-/// When all are blocked while jobs are in line, spare ones are started; a spare ends as soon as it is one too many.
+/// Workers in numbers: `live` have been started and have not ended; of these `idle` look for a job or sleep, and
+/// `blocked` wait for a future inside a job. A pool has up to `maxWorkers`, started when there are more jobs than
+/// idle workers. When all are blocked while jobs are in line, spare ones are started; a spare ends as soon as it is
+/// one too many.
 // SAFETY: `broken`, `started` and `threads` belong to `lock`; the rest is constant or atomic.
 @usableFromInline
 final class PoolCore: @unchecked Sendable {
@@ -53,7 +54,11 @@ final class PoolCore: @unchecked Sendable {
     }
     // Sequentially consistent: pairs with beginBlocking, which counts itself and then looks for jobs.
     let live = live.load(ordering: .sequentiallyConsistent)
-    if live < maxWorkers || blocked.load(ordering: .sequentiallyConsistent) >= live { startIfNeeded() }
+    let mayNeedOne =
+      live < maxWorkers
+      ? jobs.count > idle.load(ordering: .sequentiallyConsistent)
+      : blocked.load(ordering: .sequentiallyConsistent) >= live
+    if mayNeedOne { startIfNeeded() }
     return true
   }
 
@@ -158,7 +163,8 @@ final class PoolCore: @unchecked Sendable {
       forget(number)
       endings.wakeAll()
       // R4: who began to block meanwhile still counted this worker and started no spare one.
-      if blocked.load(ordering: .sequentiallyConsistent) >= live.load(ordering: .sequentiallyConsistent), jobs.count > 0 {
+      if blocked.load(ordering: .sequentiallyConsistent) >= live.load(ordering: .sequentiallyConsistent), jobs.count > 0
+      {
         startIfNeeded()
       }
     }

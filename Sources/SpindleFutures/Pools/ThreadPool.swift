@@ -10,14 +10,16 @@ import Synchronization
 ///     print(try page.result())
 ///     pool.shutdown()
 ///
-/// Closures may block: these threads are not Swift's cooperative ones. They are started when there are more jobs than idle
-/// threads, and sleep without waking up while there is nothing to do. Jobs begin in the order in which they were submitted.
+/// Closures may block: these threads are not Swift's cooperative ones. They are started when there are more jobs than
+/// idle threads, and sleep without waking up while there is nothing to do. Jobs begin in the order in which they were
+/// submitted.
 ///
-/// A job that waits for a future of its own pool does not block the pool: if that job has not begun, the waiting thread does it
-/// at once, itself; and when all threads wait while jobs are in line, a spare one helps out until they go on.
+/// A job that waits for a future of its own pool does not block the pool: if that job has not begun, the waiting
+/// thread does it at once, itself; and when all threads wait while jobs are in line, a spare one helps out until they
+/// go on.
 ///
-/// `shutdown()` ends it; `withThreadPool` does so by itself. A pool that is released without it still does what was submitted,
-/// then its threads end; so it does when the process exits.
+/// `shutdown()` ends it; `withThreadPool` does so by itself. A pool that is released without it still does what was
+/// submitted, then its threads end; so it does when the process exits.
 public final class ThreadPool: JobPool {
   @usableFromInline let core: PoolCore
 
@@ -26,7 +28,8 @@ public final class ThreadPool: JobPool {
   /// A pool of up to `maxWorkers` threads; by default as many as the cores that this process may use.
   ///
   /// Threads are named `threadNamePrefix_0`, `_1` and so on; by default `ThreadPool-1_0`. Each calls `initializer`
-  /// before its first job; if that throws, the pool is broken: its futures fail with `BrokenPoolError`. `maxWorkers` below 1 is a mistake.
+  /// before its first job; if that throws, the pool is broken: its futures fail with `BrokenPoolError`. `maxWorkers`
+  /// below 1 is a mistake.
   public init(
     maxWorkers: Int? = nil, threadNamePrefix: String? = nil, initializer: (@Sendable () throws -> Void)? = nil
   ) {
@@ -46,8 +49,9 @@ public final class ThreadPool: JobPool {
 
   /// Runs `work` on one of the threads; the future gets what it returns or throws.
   ///
-  /// After `shutdown` the future has failed with `ShutdownError`, in a broken pool with `BrokenPoolError`: `submit` itself neither
-  /// throws nor waits. O(1), one allocation beside what the closure captured, which is released before the future ends.
+  /// After `shutdown` the future has failed with `ShutdownError`, in a broken pool with `BrokenPoolError`: `submit`
+  /// itself neither throws nor waits. O(1), one allocation beside what the closure captured, which is released before
+  /// the future ends.
   @inlinable
   @discardableResult
   public func submit<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) -> Future<Value> {
@@ -112,7 +116,8 @@ public func withThreadPool<Result, Failure: Error>(
   return try body(pool)
 }
 
-/// Runs `body` with a new pool, and shuts the pool down: waits for its jobs, also when `body` throws or the task is cancelled.
+/// Runs `body` with a new pool, and shuts the pool down: waits for its jobs, also when `body` throws or the task is
+/// cancelled.
 nonisolated(nonsending) public func withThreadPool<Result, Failure: Error>(
   maxWorkers: Int? = nil, threadNamePrefix: String? = nil, initializer: (@Sendable () throws -> Void)? = nil,
   _ body: nonisolated(nonsending) (ThreadPool) async throws(Failure) -> Result
