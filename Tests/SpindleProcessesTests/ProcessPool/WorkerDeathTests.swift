@@ -151,7 +151,7 @@ enum End {
   }
 }
 
-/// The processes that this process has started and not reaped.
+/// The pools' workers that this process has started and not reaped.
 func children() -> [Int32] {
   var found: [Int32] = []
   guard let directory = unsafe opendir("/proc") else { return [] }
@@ -166,7 +166,7 @@ func children() -> [Int32] {
     guard unsafe fgets(&line, 512, status) != nil else { continue }
     let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
-    if fields.count > 2, Int32(fields[2]) == getpid() { found.append(pid) }
+    if fields.count > 2, Int32(fields[2]) == getpid(), text.contains("(ProcessPool-") { found.append(pid) }
   }
   return found
 }
