@@ -1,6 +1,5 @@
 import Glibc
 import Spindle
-import SpindleTestSupport
 import Testing
 
 // What the tests run in children.
@@ -62,7 +61,7 @@ private enum Place {
   static func twice(_ n: Int) -> Int { 2 * n }
 }
 
-@Suite(.oneAtATime) struct ChildProcessTests {
+@Suite(.serialized) struct ChildProcessTests {
   // MARK: Results
 
   @Test func `join returns what the function returned`() throws {

@@ -1,9 +1,8 @@
 import Spindle
-import SpindleTestSupport
 import Testing
 
 /// The statics resolve without type arguments, in expressions and as values.
-@Suite(.oneAtATime) struct ChildProcessStaticsTests {
+@Suite struct ChildProcessStaticsTests {
   @Test func `the statics need no type arguments`() {
     let id: Int32 = ChildProcess.currentID
     let handle: ProcessHandle = ChildProcess.current

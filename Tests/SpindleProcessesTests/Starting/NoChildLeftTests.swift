@@ -1,9 +1,8 @@
 import Glibc
-import SpindleTestSupport
 import Testing
 
 /// Whatever ends the program ends its children, whatever they are doing.
-@Suite(.oneAtATime) struct NoChildLeftTests {
+@Suite struct NoChildLeftTests {
   static let mains = ["FixturePlainMain", "FixtureAtMain", "FixtureAsyncMain"]
 
   /// Starts a fixture and waits until both of its children have begun.

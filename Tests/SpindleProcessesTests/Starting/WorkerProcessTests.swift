@@ -2,7 +2,6 @@ import CSpindle
 import Glibc
 import SpindleGround
 import Synchronization
-import SpindleTestSupport
 import Testing
 
 @testable import SpindleProcesses
@@ -61,7 +60,7 @@ private let echo: WorkerEntry = {
 }
 
 // Serialised: some properties are about every descriptor and every child of this process.
-@Suite(.oneAtATime) struct WorkerProcessTests {
+@Suite(.serialized) struct WorkerProcessTests {
   @Test func `an entry runs in a process of its own and its result is the exit code`() throws {
     let witness = Witness()
     let worker = try witness.start(entry: { 42 })

@@ -1,0 +1,139 @@
+import Glibc
+import Spindle
+
+/// Child processes.
+let processStops: [Stop] = [
+  Stop(
+    "os.getpid(), os.process_cpu_count()",
+    swift: #"""
+      let here = ChildProcess.currentID
+      print(here > 0, Processors.available >= 1)
+      """#,
+    prints: ["true true"]
+  ) { print in
+    let here = ChildProcess.currentID
+    print(here > 0, Processors.available >= 1)
+  },
+  Stop(
+    "p = mp.Process(target=f, args=(6, 7)); p.start(); p.join(): the result is a value",
+    swift: #"""
+      let p = ChildProcess(target: { (a: Int, b: Int) in a * b }, 6, 7)
+      p.start()
+      print(try p.join())
+      """#,
+    prints: ["42"]
+  ) { print in
+    let p = ChildProcess(target: { (a: Int, b: Int) in a * b }, 6, 7)
+    p.start()
+    print(try p.join())
+  },
+  Stop(
+    "the child has memory and a process id of its own",
+    swift: #"""
+      let p = ChildProcess(target: { ChildProcess.currentID })
+      p.start()
+      let id = try p.join()
+      print(id == p.pid, id != ChildProcess.currentID)
+      """#,
+    prints: ["true true"]
+  ) { print in
+    let p = ChildProcess(target: { ChildProcess.currentID })
+    p.start()
+    let id = try p.join()
+    print(id == p.pid, id != ChildProcess.currentID)
+  },
+  Stop(
+    "what the function throws, join throws",
+    swift: #"""
+      struct Refused: Error, Codable { var reason: String }
+      let p = ChildProcess(target: { (n: Int) throws -> Int in throw Refused(reason: "\(n) is odd") }, 3)
+      p.start()
+      do { print(try p.join()) } catch { print((error as? Refused)?.reason ?? "\(error)") }
+      """#,
+    prints: ["3 is odd"]
+  ) { print in
+    struct Refused: Error, Codable { var reason: String }
+    let p = ChildProcess(target: { (n: Int) throws -> Int in throw Refused(reason: "\(n) is odd") }, 3)
+    p.start()
+    do { print(try p.join()) } catch { print((error as? Refused)?.reason ?? "\(error)") }
+  },
+  Stop(
+    "p.pid, p.exitcode, p.is_alive(), p.name, p.daemon",
+    swift: #"""
+      let p = ChildProcess(target: { true }, name: "helper", isDaemon: true)
+      print(p.name, p.isDaemon, p.isAlive)
+      p.start()
+      print(p.pid != nil, try p.join())
+      print(p.isAlive, p.exitStatus == .exited(0))
+      """#,
+    prints: ["helper true false", "true true", "false true"]
+  ) { print in
+    let p = ChildProcess(target: { true }, name: "helper", isDaemon: true)
+    print(p.name, p.isDaemon, p.isAlive)
+    p.start()
+    print(p.pid != nil, try p.join())
+    print(p.isAlive, p.exitStatus == .exited(0))
+  },
+  Stop(
+    "p.terminate(), p.kill()",
+    swift: #"""
+      let p = ChildProcess(target: { OSThread.sleep(for: .seconds(3600)) })
+      p.start()
+      p.kill()
+      do { try p.join() } catch { print(error is WorkerDiedError) }
+      print(p.exitStatus == .signalled(9))
+      """#,
+    prints: ["true", "true"]
+  ) { print in
+    let p = ChildProcess(target: { OSThread.sleep(for: .seconds(3600)) })
+    p.start()
+    p.kill()
+    do { try p.join() } catch { print(error is WorkerDiedError) }
+    print(p.exitStatus == .signalled(9))
+  },
+  Stop(
+    "a crash of the child is an error, and nothing else",
+    swift: #"""
+      let p = ChildProcess(target: { (number: Int) in _exit(Int32(number)) }, 3)
+      p.start()
+      do { try p.join() } catch let error as WorkerDiedError { print(error.exitStatus == .exited(3)) }
+      """#,
+    prints: ["true"]
+  ) { print in
+    let p = ChildProcess(target: { (number: Int) in _exit(Int32(number)) }, 3)
+    p.start()
+    do { try p.join() } catch let error as WorkerDiedError { print(error.exitStatus == .exited(3)) }
+  },
+  Stop(
+    "a closure that captured something cannot travel: it is refused, with the reason",
+    swift: #"""
+      let captured = [1, 2, 3]
+      let p = ChildProcess(target: { captured.count })
+      p.start()
+      do { print(try p.join()) } catch { print("\(error)".contains("Array<Int>")) }
+      """#,
+    prints: ["true"]
+  ) { print in
+    let captured = [1, 2, 3]
+    let p = ChildProcess(target: { captured.count })
+    p.start()
+    do { print(try p.join()) } catch { print("\(error)".contains("Array<Int>")) }
+  },
+  Stop(
+    "mp.active_children(), mp.current_process(), mp.parent_process()",
+    swift: #"""
+      let p = ChildProcess(target: { "\(ChildProcess.current.name) of \(ChildProcess.parentID ?? 0)" }, name: "child")
+      p.start()
+      print(ChildProcess.active.contains { $0.name == "child" })
+      print(try p.join() == "child of \(ChildProcess.currentID)")
+      print(ChildProcess.parentID == nil)
+      """#,
+    prints: ["true", "true", "true"]
+  ) { print in
+    let p = ChildProcess(target: { "\(ChildProcess.current.name) of \(ChildProcess.parentID ?? 0)" }, name: "child")
+    p.start()
+    print(ChildProcess.active.contains { $0.name == "child" })
+    print(try p.join() == "child of \(ChildProcess.currentID)")
+    print(ChildProcess.parentID == nil)
+  },
+]

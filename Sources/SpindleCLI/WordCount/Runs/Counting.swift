@@ -1,0 +1,73 @@
+/// What a worker has counted, ready to be handed over.
+package struct Counted: Codable, Sendable {
+  package var words = WordCounts()
+  package var bytes = 0
+  /// Pieces that begin a file.
+  package var files = 0
+  package var problems: [FileProblem] = []
+}
+
+/// One worker's counting: a counter, and what could not be read.
+final class Counting {
+  private var counter = PieceCounter()
+  private var bytes = 0
+  private var files = 0
+  private var problems: [FileProblem] = []
+
+  /// Counts a piece and says how many bytes of it there were.
+  func count(_ piece: Piece, isCounting: Bool = true, shouldStop: () -> Bool = { false }) -> Int {
+    let outcome = counter.count(piece, isCounting: isCounting, shouldStop: shouldStop)
+    bytes += outcome.bytes
+    if let problem = outcome.problem {
+      problems.append(problem)
+    } else if piece.start == 0 {
+      files += 1
+    }
+    return outcome.bytes
+  }
+
+  func count(_ batch: Batch, isCounting: Bool = true, tally: Tally? = nil, shouldStop: () -> Bool = { false }) {
+    batch.each { piece in
+      let before = files
+      let bytes = count(piece, isCounting: isCounting, shouldStop: shouldStop)
+      tally?.add(files: files - before, bytes: bytes)
+      return !shouldStop()
+    }
+  }
+
+  /// Adds what another worker has counted.
+  func add(_ counted: Counted) {
+    counted.words.add(to: &counter.table)
+    bytes += counted.bytes
+    files += counted.files
+    problems += counted.problems
+  }
+
+  var counted: Counted { Counted(words: WordCounts(counter.table), bytes: bytes, files: files, problems: problems) }
+
+  /// The end of a run in which `found` files were found, with other `problems` on the way.
+  func result(_ work: Work, found: Int, problems others: [FileProblem]) -> (summary: WordSummary, outcome: RunOutcome) {
+    let unread = Set(problems.map(\.path))
+    let skipped = Set(problems + others)
+    return (
+      WordSummary(counter.table, top: work.top),
+      RunOutcome(files: found - unread.count, bytes: bytes, problems: skipped.sorted { $0.path < $1.path })
+    )
+  }
+}
+
+/// What is to be counted, and by how many.
+struct Work: Sendable {
+  let paths: [FilePath]
+  let workers: Int
+  let top: Int
+  let tally: Tally
+  let shouldStop: @Sendable () -> Bool
+}
+
+/// What a run met besides words.
+struct RunOutcome: Equatable, Sendable {
+  var files: Int
+  var bytes: Int
+  var problems: [FileProblem]
+}

@@ -1,0 +1,44 @@
+/// The words of a part of the files and how often each was seen, ready to be handed to another thread or process.
+///
+/// Two flat arrays, so that it crosses to another process by two copies.
+package struct WordCounts: Codable, Sendable {
+  /// A word of up to eight letters, its count; and so on.
+  private var short: [UInt64] = []
+  /// The number of chunks, the count, the chunks; and so on.
+  private var long: [UInt64] = []
+
+  package init() {}
+
+  package init(_ table: borrowing WordTable) {
+    short.reserveCapacity(table.uniqueCount * 2)
+    var short = self.short
+    var long = self.long
+    unsafe table.forEach { chunks, count in
+      if chunks.count == 1 {
+        unsafe short.append(chunks[0])
+        short.append(count)
+      } else {
+        long.append(UInt64(chunks.count))
+        long.append(count)
+        unsafe long.append(contentsOf: chunks)
+      }
+    }
+    self.short = short
+    self.long = long
+  }
+
+  /// Adds these counts to those of `table`.
+  package func add(to table: inout WordTable) {
+    var index = 0
+    while index + 1 < short.count {
+      table.add(short: short[index], count: short[index + 1])
+      index += 2
+    }
+    index = 0
+    while index + 1 < long.count {
+      let end = index + 2 + Int(long[index])
+      table.add(long[(index + 2)..<end], count: long[index + 1])
+      index = end
+    }
+  }
+}
