@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -396,4 +397,9 @@ int spindle_test_fork_and_exit(int status) {
   if (child == 0) exit(status);
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   return status;
+}
+
+int32_t spindle_test_unsent(int32_t socket) {
+  int32_t count = 0;
+  return ioctl(socket, TIOCOUTQ, &count) == 0 ? count : 0;
 }

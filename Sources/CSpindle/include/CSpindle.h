@@ -195,6 +195,9 @@ void spindle_test_thread_name(char *name, size_t capacity);
 /// The kernel's ids of the threads of this process; returns how many were written.
 size_t spindle_test_threads(int32_t *ids, size_t capacity);
 
+/// How many bytes written to the socket its peer has not received.
+int32_t spindle_test_unsent(int32_t socket);
+
 /// Runs a program that lies beside the running one, with one argument; what it wrote to stdout and stderr goes to
 /// `output`. After `seconds` it is killed. Returns its wait status, or -1 when it cannot be started.
 int spindle_test_run(const char *program, const char *argument, int32_t seconds, char *output, size_t capacity);
@@ -340,3 +343,15 @@ const void *spindle_image_address(
     struct spindle_image_place place, size_t byte_count, enum spindle_segment *segment);
 /// An object of Swift's runtime with that metadata.
 void *spindle_swift_object(const void *metadata, size_t byte_count);
+
+// ---- Memory that processes share (memory.c) ----
+
+/// Memory without a name in any file system, all zero, gone with its last user: a close-on-exec descriptor, or minus an
+/// errno value. `name` is what /proc shows.
+int32_t spindle_memory_create(const char *name, size_t byte_count);
+/// The memory behind the descriptor, to read and to write; NULL and errno when it cannot be mapped.
+void *spindle_memory_map(int32_t descriptor, size_t byte_count);
+void spindle_memory_unmap(void *memory, size_t byte_count);
+/// A number in shared memory. The load acquires what was written before the store that it sees.
+static inline uint64_t spindle_word_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static inline void spindle_word_store(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }

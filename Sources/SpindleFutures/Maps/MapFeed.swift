@@ -1,12 +1,23 @@
 import SpindleGround
 
+/// What a map's reader reads: one value after the other. Belongs to one reader at a time.
+package protocol MapSource<Value>: AnyObject {
+  associatedtype Value: Sendable
+
+  /// The next value; blocks the thread until it is there. Nil after the last.
+  func next() throws -> Value?
+
+  /// The next value, without blocking a thread.
+  nonisolated(nonsending) func next() async throws -> Value?
+}
+
 /// A map that goes on: pulls items, has them worked on, gives the values in the order of the items.
 ///
 /// The window holds the calls that are in flight or done but unread, never more than `bufferSize`: it is refilled
 /// when the reader asks for the next value, which tells that it has read the one before.
 ///
 /// Belongs to one reader at a time, as an iterator does.
-package final class MapFeed<Value: Sendable> {
+package final class MapFeed<Value: Sendable>: MapSource {
   /// One call: its future, and the call itself where it may be done by the reader.
   package struct Call {
     let future: Future<Value>
@@ -76,7 +87,7 @@ package final class MapFeed<Value: Sendable> {
   }
 
   /// Ends the map: pulls no more, cancels what has not begun.
-  func stop() {
+  package func stop() {
     pull = nil
     while inFlight > 0 {
       window[first]?.future.cancel()
@@ -85,7 +96,7 @@ package final class MapFeed<Value: Sendable> {
   }
 
   /// The next value; blocks the thread until it is there. Nil after the last.
-  func next() throws -> Value? {
+  package func next() throws -> Value? {
     guard let call = nextCall() else { return nil }
     do {
       if !call.future.wait(until: deadline) { throw TimeoutError(operation: "the next value of a map") }
@@ -99,7 +110,7 @@ package final class MapFeed<Value: Sendable> {
   }
 
   /// The next value, without blocking a thread.
-  nonisolated(nonsending) func next() async throws -> Value? {
+  package nonisolated(nonsending) func next() async throws -> Value? {
     guard let call = nextCall() else { return nil }
     do {
       if !(try await call.future.wait(until: deadline)) { throw TimeoutError(operation: "the next value of a map") }

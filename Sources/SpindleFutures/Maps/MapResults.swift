@@ -11,9 +11,9 @@ import SpindleGround
 /// that have not begun. So does letting go of it after having begun to read. It can be read once, by one reader at a
 /// time.
 public struct MapResults<Value: Sendable, Failure: Error> {
-  let feed: MapFeed<Value>
+  let feed: any MapSource<Value>
 
-  package init(feed: MapFeed<Value>) { self.feed = feed }
+  package init(feed: any MapSource<Value>) { self.feed = feed }
 
   /// The next value; blocks the thread until it is there. Nil after the last, and after an error.
   @available(*, noasync, message: "a task must not block its thread: use 'for try await'")
@@ -53,7 +53,7 @@ private func endForLackOfThrows(_ error: any Error) -> Never {
 
 extension MapResults: Sequence where Failure == Never {
   public struct Iterator: IteratorProtocol {
-    let feed: MapFeed<Value>
+    let feed: any MapSource<Value>
 
     public mutating func next() -> Value? {
       do {
@@ -71,7 +71,7 @@ extension MapResults: AsyncSequence {
   public typealias Element = Value
 
   public struct AsyncIterator: AsyncIteratorProtocol {
-    let feed: MapFeed<Value>
+    let feed: any MapSource<Value>
 
     public mutating func next() async throws(Failure) -> Value? { try await next(isolation: #isolation) }
 

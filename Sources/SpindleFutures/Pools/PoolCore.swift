@@ -16,6 +16,8 @@ final class PoolCore: @unchecked Sendable {
   let maxWorkers: Int
   let threadNamePrefix: String
   let initializer: (@Sendable () throws -> Void)?
+  /// Serves another pool, which closes it: also the end of the process leaves that to its owner.
+  let isHelper: Bool
   let jobs = JobQueue()
 
   private let lock = RawLock()
@@ -31,7 +33,11 @@ final class PoolCore: @unchecked Sendable {
   /// At most this many spare workers at a time.
   static var maxSpares: Int { 256 }
 
-  init(name: String, maxWorkers: Int, threadNamePrefix: String, initializer: (@Sendable () throws -> Void)?) {
+  init(
+    name: String, maxWorkers: Int, threadNamePrefix: String, initializer: (@Sendable () throws -> Void)?,
+    isHelper: Bool = false
+  ) {
+    self.isHelper = isHelper
     self.name = name
     self.maxWorkers = maxWorkers
     self.threadNamePrefix = threadNamePrefix
@@ -115,7 +121,7 @@ final class PoolCore: @unchecked Sendable {
     let number = started
     started += 1
     lock.release()
-    if number == 0 { OpenPools.add(self) }
+    if number == 0, !isHelper { OpenPools.add(self) }
     let worker = PoolWorker(pool: self, number: number)
     let thread = OSThread(name: "\(threadNamePrefix)_\(number)", isDaemon: false) { worker.run() }
     lock.acquire()

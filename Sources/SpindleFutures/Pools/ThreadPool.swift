@@ -40,6 +40,11 @@ public final class ThreadPool: JobPool {
       name: name, maxWorkers: maxWorkers, threadNamePrefix: threadNamePrefix ?? name, initializer: initializer)
   }
 
+  /// One thread, and spare ones, that serve another pool: they run until that pool shuts them down, also at exit.
+  package init(helping name: String) {
+    core = PoolCore(name: name, maxWorkers: 1, threadNamePrefix: name, initializer: nil, isHelper: true)
+  }
+
   deinit { core.close() }
 
   /// At most so many jobs run at the same time.

@@ -27,6 +27,11 @@ package struct FunctionTitle: Sendable {
     self.type = "\(type)"
   }
 
+  init(code: UInt, type: String) {
+    self.code = code
+    self.type = type
+  }
+
   package var text: String {
     // SAFETY: the call writes a terminated string of at most the buffer's size.
     let bytes = unsafe [CChar](unsafeUninitializedCapacity: 1024) { buffer, count in

@@ -6,9 +6,9 @@ struct CallHeader: Codable, Hashable, Sendable {
     case function, asyncFunction, unaryFunction, procedure, asyncProcedure, job
   }
 
-  private let shape: Shape
-  private let function: FunctionName?
-  private let types: [TypeName]
+  let shape: Shape
+  let function: FunctionName?
+  let types: [TypeName]
 
   init(_ shape: Shape, _ function: FunctionName?, _ types: [TypeName]) {
     self.shape = shape

@@ -95,6 +95,9 @@ struct FunctionName: Codable, Hashable, Sendable {
     return result!
   }
 
+  /// Where the code of the function itself lies in this process, wrappers left out.
+  var code: UnsafeRawPointer? { unsafe links.last?.code.address() }
+
   /// The type of the object that is a closure's whole context, because it is the only thing captured.
   private static func name(of context: UnsafeRawPointer) -> String {
     let metadata = unsafe context.load(as: UnsafePointer<Int>.self)

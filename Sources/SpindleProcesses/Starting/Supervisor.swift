@@ -27,10 +27,15 @@ final class Supervisor: Sendable {
   final class StartTicket: Sendable {
     let done = Gate()
     let error = RawGuarded<ProcessStartError?>(nil)
+    /// Where nobody waits: told of a failure, on the supervisor's thread.
+    private let onFailure: (@Sendable (ProcessStartError) -> Void)?
+
+    init(onFailure: (@Sendable (ProcessStartError) -> Void)? = nil) { self.onFailure = onFailure }
 
     func finish(_ outcome: ProcessStartError?) {
       error.withLock { $0 = outcome }
       done.open()
+      if let outcome { onFailure?(outcome) }
     }
   }
 
@@ -55,6 +60,12 @@ final class Supervisor: Sendable {
     post(.start(worker, ticket))
     ticket.done.wait("the start of a child process")
     if let error = ticket.error.withLock({ $0 }) { throw error }
+  }
+
+  /// As `start`, without waiting; the worker itself tells of a failure.
+  static func launch(_ worker: WorkerProcess) {
+    if let problem = ensureRunning(for: worker) { return worker.failToStart(problem) }
+    post(.start(worker, StartTicket(onFailure: { worker.failToStart($0) })))
   }
 
   static func post(_ command: Command) {

@@ -73,6 +73,36 @@ package final class WorkerProcess: Sendable {
     return worker
   }
 
+  /// As `start`, but returns at once, and may be called by the handlers of other workers: also a failure of the start
+  /// itself is told by `onEnd`, in rare cases before this returns.
+  package static func launch(
+    _ options: Options, entry: WorkerEntry, sending messages: [ControlFrame] = [],
+    onMessage: @escaping MessageHandler, onEnd: @escaping EndHandler
+  ) {
+    let worker = WorkerProcess(options: options, onMessage: onMessage, onEnd: onEnd)
+    guard let order = ControlFrame(entry: entry) else {
+      return worker.failToStart(
+        ProcessStartError(
+          worker: options.name, operation: "naming the worker's code", reason: "it lies in no loaded image"))
+    }
+    worker.state.withLock { $0.outgoing = [order] + messages }
+    Supervisor.launch(worker)
+  }
+
+  func failToStart(_ error: ProcessStartError) {
+    let handler = state.withLock { state in
+      defer {
+        state.onMessage = nil
+        state.onEnd = nil
+        state.outgoing = []
+      }
+      state.exitStatus = .unknown
+      return state.onEnd
+    }
+    handler?(self, End(exitStatus: .unknown, startError: error, detail: nil))
+    ended.open()
+  }
+
   /// Hands a message over; never waits. Nothing happens when the worker has ended.
   package func send(_ frame: ControlFrame) {
     let isFirst = state.withLock { state in

@@ -1,5 +1,6 @@
 import Glibc
 import Spindle
+import SpindleTestSupport
 import Testing
 
 // What the tests run in children.
@@ -61,7 +62,7 @@ private enum Place {
   static func twice(_ n: Int) -> Int { 2 * n }
 }
 
-@Suite(.serialized) struct ChildProcessTests {
+@Suite(.oneAtATime) struct ChildProcessTests {
   // MARK: Results
 
   @Test func `join returns what the function returned`() throws {

@@ -1,8 +1,9 @@
 import Spindle
+import SpindleTestSupport
 import Testing
 
 /// The statics resolve without type arguments, in expressions and as values.
-@Suite struct ChildProcessStaticsTests {
+@Suite(.oneAtATime) struct ChildProcessStaticsTests {
   @Test func `the statics need no type arguments`() {
     let id: Int32 = ChildProcess.currentID
     let handle: ProcessHandle = ChildProcess.current

@@ -1,8 +1,9 @@
 import Glibc
+import SpindleTestSupport
 import Testing
 
 /// Whatever ends the program ends its children, whatever they are doing.
-@Suite struct NoChildLeftTests {
+@Suite(.oneAtATime) struct NoChildLeftTests {
   static let mains = ["FixturePlainMain", "FixtureAtMain", "FixtureAsyncMain"]
 
   /// Starts a fixture and waits until both of its children have begun.

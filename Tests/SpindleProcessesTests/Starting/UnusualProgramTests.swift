@@ -1,11 +1,12 @@
 import Glibc
+import SpindleTestSupport
 import Testing
 import XCTest
 
 @testable import SpindleProcesses
 
 /// Programs that are not as one would wish still start children.
-@Suite struct UnusualProgramTests {
+@Suite(.oneAtATime) struct UnusualProgramTests {
   @Test func `a program whose executable was deleted starts children of the same build`() throws {
     let name = "FixtureDeleted-\(getpid())"
     try Program.link("FixturePlainMain", as: name)

@@ -2,6 +2,7 @@ import CSpindle
 import Glibc
 import SpindleGround
 import Synchronization
+import SpindleTestSupport
 import Testing
 
 @testable import SpindleProcesses
@@ -60,7 +61,7 @@ private let echo: WorkerEntry = {
 }
 
 // Serialised: some properties are about every descriptor and every child of this process.
-@Suite(.serialized) struct WorkerProcessTests {
+@Suite(.oneAtATime) struct WorkerProcessTests {
   @Test func `an entry runs in a process of its own and its result is the exit code`() throws {
     let witness = Witness()
     let worker = try witness.start(entry: { 42 })
