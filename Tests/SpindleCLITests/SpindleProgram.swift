@@ -82,7 +82,43 @@ final class SpindleProgram {
     return Result(status: status!, output: Self.contents(output), errors: Self.contents(errors))
   }
 
-  /// Whether any process of its group is left.
+  /// The kernel's names of its threads.
+  var threadNames: [String] {
+    entries("/proc/\(pid)/task").map { contents("/proc/\(pid)/task/\($0)/comm").filter { $0 != "\n" } }
+  }
+
+  /// The processes that any of its threads started.
+  var children: [pid_t] {
+    entries("/proc/\(pid)/task").flatMap { thread in
+      contents("/proc/\(pid)/task/\(thread)/children").split(separator: " ").compactMap { pid_t($0) }
+    }
+  }
+
+  var childCount: Int { children.count }
+
+  private func entries(_ path: String) -> [String] {
+    guard let stream = unsafe opendir(path) else { return [] }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while let entry = unsafe readdir(stream) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+        unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+      }
+      if !name.hasPrefix(".") { names.append(name) }
+    }
+    return names
+  }
+
+  private func contents(_ path: String) -> String {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 { return "" }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 4096)
+    let count = unsafe read(descriptor, &bytes, bytes.count)
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+  }
+
+  /// Whether no process of its group is left.
   var groupIsGone: Bool { kill(-pid, 0) != 0 && errno == ESRCH }
 
   deinit {

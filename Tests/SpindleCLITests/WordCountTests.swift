@@ -23,7 +23,7 @@ import SpindleTestSupport
     return scratch
   }
 
-  @Test(arguments: ["serial", "threads", "all"])
+  @Test(arguments: ["serial", "threads", "processes", "all"])
   func `every mode counts the words of a tree`(mode: String) throws {
     let scratch = tree()
     let json = try count("--mode", mode, scratch.path)
@@ -58,7 +58,7 @@ import SpindleTestSupport
     let lines = result.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
     #expect(lines.first == ["mode", "workers", "seconds", "files/s", "MB/s", "speed-up"])
     #expect(lines[1].first == "serial" && lines[1].last == "1.00x")
-    #expect(lines[2].first == "threads")
+    #expect(lines[2].first == "threads" && lines[3].first == "processes")
     #expect(result.output.contains("equal"))
     #expect(result.output.contains("5 files, 46 bytes, 12 words, 9 different"))
     #expect(lines.last == ["3", "cat"])
@@ -147,7 +147,7 @@ import SpindleTestSupport
 
   // MARK: What goes wrong
 
-  @Test(arguments: ["serial", "threads", "all"])
+  @Test(arguments: ["serial", "threads", "processes", "all"])
   func `what cannot be read is reported, counted and skipped, with exit status 1`(mode: String) throws {
     let scratch = tree()
     scratch.symbolicLink("nowhere", to: "gone")

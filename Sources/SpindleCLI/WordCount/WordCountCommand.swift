@@ -6,19 +6,19 @@ import Spindle
 struct WordCountCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "wordcount",
-    abstract: "Count the words of all files below the paths: serially, on threads.",
+    abstract: "Count the words of all files below the paths: serially, on threads, on processes.",
     discussion: """
       A word is a maximal run of ASCII letters; upper and lower case are the same. Every regular file is counted once, \
       however many links lead to it: symbolic links are followed, hard links are names of one file. Pipes, sockets and \
       devices are passed over. What cannot be read is reported, skipped, and makes the exit status 1.
 
-      Files are found by one thread and handed through a bounded queue to a pool of threads; large files go \
-      in pieces that never cut a word. The mode "all" runs them all, after reading the files once so that none of them \
+      Files are found by one thread and handed through a bounded queue to a pool of threads or processes; large files go \
+      in pieces that never cut a word. The mode "all" runs the three, after reading the files once so that none of them \
       waits for the disk, checks that their counts are equal, and compares their speed.
       """)
 
   enum Modes: String, CaseIterable, ExpressibleByArgument {
-    case serial, threads, all
+    case serial, threads, processes, all
 
     var modes: [Mode] { Mode(rawValue: rawValue).map { [$0] } ?? Mode.allCases }
   }

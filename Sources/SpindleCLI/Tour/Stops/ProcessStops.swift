@@ -1,7 +1,7 @@
 import Glibc
 import Spindle
 
-/// Child processes.
+/// Child processes and pools of them.
 let processStops: [Stop] = [
   Stop(
     "os.getpid(), os.process_cpu_count()",
@@ -135,5 +135,71 @@ let processStops: [Stop] = [
     print(ChildProcess.active.contains { $0.name == "child" })
     print(try p.join() == "child of \(ChildProcess.currentID)")
     print(ChildProcess.parentID == nil)
+  },
+  Stop(
+    "pool = ProcessPoolExecutor(max_workers=2); pool.submit(f, arg); pool.shutdown()",
+    swift: #"""
+      let pool = ProcessPool(maxWorkers: 2)
+      let square = pool.submit({ (n: Int) in n * n }, 12)
+      let there = pool.submit { ChildProcess.currentID }
+      print(try square.result(), try there.result() != ChildProcess.currentID)
+      pool.shutdown()
+      """#,
+    prints: ["144 true"]
+  ) { print in
+    let pool = ProcessPool(maxWorkers: 2)
+    let square = pool.submit({ (n: Int) in n * n }, 12)
+    let there = pool.submit { ChildProcess.currentID }
+    print(try square.result(), try there.result() != ChildProcess.currentID)
+    pool.shutdown()
+  },
+  Stop(
+    "with ProcessPoolExecutor(2) as pool: pool.map(f, items, chunksize=3)",
+    swift: #"""
+      try withProcessPool(maxWorkers: 2) { pool in
+        print(try pool.map(1...5, chunkSize: 3) { $0 * $0 }.collect())
+      }
+      """#,
+    prints: ["[1, 4, 9, 16, 25]"]
+  ) { print in
+    try withProcessPool(maxWorkers: 2) { pool in
+      print(try pool.map(1...5, chunkSize: 3) { $0 * $0 }.collect())
+    }
+  },
+  Stop(
+    "BrokenProcessPool: a crash ends the call that crashed, and the pool goes on",
+    swift: #"""
+      try withProcessPool(maxWorkers: 1) { pool in
+        let crash = pool.submit({ (code: Int32) -> Int in _exit(code) }, 3)
+        let next = pool.submit { "still here" }
+        do { print(try crash.result()) } catch { print((error as? WorkerDiedError)?.exitStatus == .exited(3)) }
+        print(try next.result())
+      }
+      """#,
+    prints: ["true", "still here"]
+  ) { print in
+    try withProcessPool(maxWorkers: 1) { pool in
+      let crash = pool.submit({ (code: Int32) -> Int in _exit(code) }, 3)
+      let next = pool.submit { "still here" }
+      do { print(try crash.result()) } catch { print((error as? WorkerDiedError)?.exitStatus == .exited(3)) }
+      print(try next.result())
+    }
+  },
+  Stop(
+    "ProcessPoolExecutor(initializer=f, max_tasks_per_child=1)",
+    swift: #"""
+      try withProcessPool(maxWorkers: 1, initializer: { OSThread.current.name = "ready" }, maxTasksPerChild: 1) { pool in
+        let calls = (1...2).map { _ in pool.submit { "\(OSThread.current.name) in \(ChildProcess.currentID)" } }
+        let (first, second) = (try calls[0].result(), try calls[1].result())
+        print(first.hasPrefix("ready"), second.hasPrefix("ready"), first != second)
+      }
+      """#,
+    prints: ["true true true"]
+  ) { print in
+    try withProcessPool(maxWorkers: 1, initializer: { OSThread.current.name = "ready" }, maxTasksPerChild: 1) { pool in
+      let calls = (1...2).map { _ in pool.submit { "\(OSThread.current.name) in \(ChildProcess.currentID)" } }
+      let (first, second) = (try calls[0].result(), try calls[1].result())
+      print(first.hasPrefix("ready"), second.hasPrefix("ready"), first != second)
+    }
   },
 ]
