@@ -60,8 +60,9 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    .target(name: "CSpindleTesting", path: "Tests/CSpindleTesting"),
     .target(
-      name: "SpindleTestSupport", dependencies: ["CSpindle", "SpindleGround"],
+      name: "SpindleTestSupport", dependencies: ["CSpindle", "CSpindleTesting", "SpindleGround"],
       path: "Tests/SpindleTestSupport", swiftSettings: strict),
     .testTarget(
       name: "SpindleGroundTests", dependencies: ["CSpindle", "SpindleGround", "SpindleTestSupport"],
@@ -69,7 +70,7 @@ let package = Package(
     .testTarget(
       name: "SpindleThreadsTests",
       dependencies: [
-        "CSpindle", "Spindle", "SpindleTestSupport", "FixtureExitMain", "FixtureExitAtMain", "FixtureExitAsyncMain",
+        "CSpindle", "CSpindleTesting", "Spindle", "SpindleTestSupport", "FixtureExitMain", "FixtureExitAtMain", "FixtureExitAsyncMain",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -81,7 +82,7 @@ let package = Package(
     .testTarget(
       name: "SpindleProcessesTests",
       dependencies: [
-        "CSpindle", "Spindle", "SpindleTestSupport", "FixtureScenarios", "FixturePlainMain", "FixtureAtMain",
+        "CSpindle", "CSpindleTesting", "Spindle", "SpindleTestSupport", "FixtureScenarios", "FixturePlainMain", "FixtureAtMain",
         "FixtureAsyncMain",
       ],
       swiftSettings: strict),
@@ -99,7 +100,7 @@ let package = Package(
       swiftSettings: strict),
     // Programs whose end the tests of threads look at.
     .executableTarget(
-      name: "FixtureExitMain", dependencies: ["CSpindle", "Spindle", "SpindleThreads"],
+      name: "FixtureExitMain", dependencies: ["CSpindle", "CSpindleTesting", "Spindle", "SpindleThreads"],
       path: "Tests/Fixtures/ExitMain", swiftSettings: strict),
     .executableTarget(
       name: "FixtureExitAtMain", dependencies: ["CSpindle", "Spindle"], path: "Tests/Fixtures/ExitAtMain",

@@ -3,6 +3,7 @@
 #include "CSpindle.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -38,3 +39,13 @@ __attribute__((weak, noreturn)) void swift_errorInMain(void *error) {
   if (next) next(error);
   abort();
 }
+
+void spindle_write_error(const char *text, size_t count) {
+  while (count > 0) {
+    ssize_t written = write(STDERR_FILENO, text, count);
+    if (written < 0 && errno != EINTR) return;
+    if (written > 0) text += written, count -= (size_t)written;
+  }
+}
+
+void spindle_exit_now(int status) { _exit(status); }

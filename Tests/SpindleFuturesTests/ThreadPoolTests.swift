@@ -169,7 +169,7 @@ private func sum(_ a: Int, _ b: Double, _ c: String) throws -> String { "\(a) \(
     let gate = Gate()
     let future = pool.submit { gate.pass() }
     let task = Task {
-      withUnsafeCurrentTask { $0?.cancel() }
+      unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
       await pool.shutdown()
       return future.isDone
     }

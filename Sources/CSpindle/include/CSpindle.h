@@ -161,50 +161,13 @@ int spindle_at_exit(void (*body)(void *failed));
 /// Sleeps for ever.
 void spindle_sleep_for_ever(void);
 
-// ---------------------------------------------------------------------------------------------
-// For tests (testing.c): raw threads and a watchdog that rest on nothing that is tested.
-
-/// Starts `count` threads, lets them run `body` at once when all are there, joins them.
-/// Returns 0, or an errno value when a thread could not be started; then no body runs.
-int spindle_race(uint32_t count, void (*body)(void *context, uint32_t index), void *context);
-
-typedef struct spindle_watchdog spindle_watchdog;
-
-/// A thread that calls `expired` unless it is stopped within `nanoseconds`; NULL when it cannot start.
-spindle_watchdog *spindle_watchdog_start(int64_t nanoseconds, void (*expired)(void *), void *context);
-
-/// Stops and frees a watchdog; returns after `expired` if that is running.
-void spindle_watchdog_stop(spindle_watchdog *dog);
-
-/// Calls `line` with what each other thread of this process does: a headline that starts with two spaces,
-/// then its stack, a line a frame. Uses the signal SIGRTMAX - 3. Not for two threads at once.
-void spindle_each_thread(void (*line)(void *context, const char *text), void *context);
-
 /// Writes all of `text` to standard error.
 void spindle_write_error(const char *text, size_t count);
 
 /// Ends the process at once: nothing is flushed, no exit handler runs.
 void spindle_exit_now(int status);
 
-/// The value of an environment variable, or NULL.
-const char *spindle_test_setting(const char *name);
-
-/// The kernel's name of the calling thread.
-void spindle_test_thread_name(char *name, size_t capacity);
-
-/// The kernel's ids of the threads of this process; returns how many were written.
-size_t spindle_test_threads(int32_t *ids, size_t capacity);
-
-/// How many bytes written to the socket its peer has not received.
-int32_t spindle_test_unsent(int32_t socket);
-
-/// Runs a program that lies beside the running one, with one argument; what it wrote to stdout and stderr goes to
-/// `output`. After `seconds` it is killed. Returns its wait status, or -1 when it cannot be started.
-int spindle_test_run(const char *program, const char *argument, int32_t seconds, char *output, size_t capacity);
-
-/// Forks; the child calls exit(status). Returns the child's wait status.
-int spindle_test_fork_and_exit(int status);
-
+// ---------------------------------------------------------------------------------------------
 // Child processes: starting, talking, ending (worker_entry.c, spawn.c, control_socket.c)
 
 /// Every frame on a control socket begins with this header, in the machine's byte order: both ends are the same program.

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import SpindleThreads
 
 /// The file descriptors that travel beside the bytes of a message.
 ///
@@ -10,10 +10,10 @@ package final class AttachmentList: Sendable {
     var descriptors: [Int32?] = []
     var owners: [(any AnyObject & Sendable)?] = []
   }
-  private let state: Mutex<State>
+  private let state: Guarded<State>
 
   package init(received descriptors: [Int32] = []) {
-    state = Mutex(State(descriptors: descriptors.map { Optional($0) }))
+    state = Guarded(State(descriptors: descriptors.map { Optional($0) }))
   }
 
   package var count: Int { state.withLock { $0.descriptors.count } }

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import SpindleThreads
 
 /// What a call says before its arguments: which function, and the types needed to call it.
 struct CallHeader: Codable, Hashable, Sendable {
@@ -16,7 +16,7 @@ struct CallHeader: Codable, Hashable, Sendable {
     self.types = types
   }
 
-  private static let encodings = Mutex<[CallHeader: [UInt8]]>([:])
+  private static let encodings = Guarded<[CallHeader: [UInt8]]>([:])
 
   func encoded() throws -> [UInt8] {
     if let bytes = Self.encodings.withLock({ $0[self] }) { return bytes }
@@ -25,7 +25,7 @@ struct CallHeader: Codable, Hashable, Sendable {
     return bytes
   }
 
-  private static let invokers = Mutex<[[UInt8]: any Invoking]>([:])
+  private static let invokers = Guarded<[[UInt8]: any Invoking]>([:])
 
   /// What decodes the arguments, calls the function and encodes the result; made once for each header.
   static func invoker(for bytes: [UInt8]) throws -> any Invoking {

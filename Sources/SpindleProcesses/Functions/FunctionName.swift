@@ -1,5 +1,5 @@
 internal import CSpindle
-internal import Synchronization
+internal import SpindleThreads
 
 /// A function by a name that holds in every process of the same program.
 ///
@@ -15,7 +15,7 @@ struct FunctionName: Codable, Hashable, Sendable {
 
   private var links: [Link] = []
 
-  private static let known = Mutex<[UInt: FunctionName]>([:])
+  private static let known = Guarded<[UInt: FunctionName]>([:])
 
   /// The name of the function in a box of one field.
   init<Box>(of box: Box) throws {

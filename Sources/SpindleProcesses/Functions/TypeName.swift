@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import SpindleThreads
 
 /// A type by a name that holds in every process of the same program.
 ///
@@ -8,7 +8,7 @@ indirect enum TypeName: Codable, Hashable, Sendable {
   case mangled(String)
   case nominal(ImagePlace, arguments: [TypeName])
 
-  private static let known = Mutex<[ObjectIdentifier: TypeName]>([:])
+  private static let known = Guarded<[ObjectIdentifier: TypeName]>([:])
 
   init(_ type: Any.Type) throws {
     if let name = Self.known.withLock({ $0[ObjectIdentifier(type)] }) {

@@ -18,7 +18,7 @@ public final class DelayedCall: Sendable {
 
   /// A call of `body` that will happen `delay` after `start()`. Zero or less: as soon as the thread runs.
   public init(
-    after delay: Duration, name: String? = nil, isDaemon: Bool? = nil, _ body: sending @escaping () throws -> Void
+    after delay: Duration, name: String? = nil, isDaemon: Bool? = nil, _ body: @escaping @Sendable () throws -> Void
   ) {
     let flag = CancelFlag()
     isCancelled = flag

@@ -25,7 +25,7 @@ import Synchronization
 // SAFETY: `body` and `outcome` belong to the thread until the record is finished; from then on `outcome` is constant.
 @safe public final class OSThread<Success: Sendable, Failure: Error>: @unchecked Sendable, ThreadJob {
   let record: ThreadRecord
-  private var body: (() throws(Failure) -> Success)?
+  private var body: (@Sendable () throws(Failure) -> Success)?
   private var outcome: Result<Success, Failure>?
 
   /// A thread that will run `body` when it is started.
@@ -36,7 +36,7 @@ import Synchronization
   /// - `stackSize`: at least so many bytes; otherwise the system's size (`ulimit -s`). Zero or less is a mistake.
   public init(
     name: String? = nil, isDaemon: Bool? = nil, stackSize: Int? = nil,
-    _ body: sending @escaping () throws(Failure) -> Success
+    _ body: @escaping @Sendable () throws(Failure) -> Success
   ) {
     if let stackSize, stackSize <= 0 { mistake("OSThread(stackSize: \(stackSize)): a stack has at least one byte") }
     let parent = ThreadRecord.existing
@@ -50,7 +50,7 @@ import Synchronization
   @discardableResult
   public static func spawn(
     name: String? = nil, isDaemon: Bool? = nil, stackSize: Int? = nil,
-    _ body: sending @escaping () throws(Failure) -> Success
+    _ body: @escaping @Sendable () throws(Failure) -> Success
   ) -> OSThread<Success, Failure> {
     let thread = OSThread(name: name, isDaemon: isDaemon, stackSize: stackSize, body)
     thread.start()

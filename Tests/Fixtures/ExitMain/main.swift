@@ -1,5 +1,6 @@
 // Ends in the way its first argument names; the tests of threads look at what it writes and at its status.
 import CSpindle
+import CSpindleTesting
 import Glibc
 import Spindle
 import SpindleThreads

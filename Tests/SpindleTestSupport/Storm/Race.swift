@@ -1,4 +1,4 @@
-import CSpindle
+import CSpindleTesting
 
 /// Runs `body` on `threads` threads of the operating system that start at once, and joins them all.
 ///

@@ -1,4 +1,5 @@
 import CSpindle
+import CSpindleTesting
 import SpindleGround
 
 /// Ends the process with a message if `body` is not done in time: a hang becomes a failure that says who waits for what.

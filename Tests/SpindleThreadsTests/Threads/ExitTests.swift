@@ -1,4 +1,4 @@
-import CSpindle
+import CSpindleTesting
 import Spindle
 import SpindleTestSupport
 import Testing

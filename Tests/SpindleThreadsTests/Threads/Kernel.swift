@@ -1,4 +1,5 @@
 import CSpindle
+import CSpindleTesting
 
 /// What the kernel calls the calling thread.
 func ownKernelName() -> String {

@@ -132,15 +132,20 @@ func parse(_ text: String) throws(ParseError) -> Int {
     #expect(try await thread.join() == 3)
   }
 
-  @Test func `what is not Sendable can move into a thread`() {
-    let notebook = Notebook()
-    notebook.lines.append("before")
-    let thread = OSThread {
-      notebook.lines.append("inside")
-      return notebook.lines
-    }
+  @Test func `threads started in a loop share what cannot be copied`() {
+    let count = Atomic(0)
+    let threads = (0..<4).map { _ in OSThread.spawn { _ = count.wrappingAdd(1, ordering: .relaxed) } }
+    for _ in 0..<4 { OSThread.spawn { _ = count.wrappingAdd(1, ordering: .relaxed) }.join() }
+    for thread in threads { thread.join() }
+    #expect(count.load(ordering: .relaxed) == 8)
+  }
+
+  @Test func `what is not Sendable moves into a thread behind a guard`() {
+    let notebook = Guarded(Notebook())
+    let thread = OSThread { notebook.withLock { $0.lines.append("inside") } }
     thread.start()
-    #expect(thread.join() == ["before", "inside"])
+    thread.join()
+    #expect(notebook.withLock { $0.lines } == ["inside"])
   }
 
   @Test func `what the closure wrote is visible after join`() {

@@ -1,6 +1,5 @@
-// What the tests stand on: raw threads and a watchdog, plain pthreads, nothing of what is tested.
 #define _GNU_SOURCE
-#include "CSpindle.h"
+#include "CSpindleTesting.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -23,6 +22,12 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+static int64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 // Asks a thread for its stack.
 #define STACK_SIGNAL (SIGRTMAX - 3)
@@ -155,17 +160,7 @@ void spindle_watchdog_stop(spindle_watchdog *dog) {
   free(dog);
 }
 
-void spindle_write_error(const char *text, size_t count) {
-  while (count > 0) {
-    ssize_t written = write(STDERR_FILENO, text, count);
-    if (written < 0 && errno != EINTR) return;
-    if (written > 0) text += written, count -= (size_t)written;
-  }
-}
-
 const char *spindle_test_setting(const char *name) { return getenv(name); }
-
-void spindle_exit_now(int status) { _exit(status); }
 
 // --- What the threads of this process do -----------------------------------------------------
 
@@ -292,6 +287,9 @@ static void each_frame(int thread, void (*line)(void *, const char *), void *con
 }
 
 void spindle_each_thread(void (*line)(void *context, const char *text), void *context) {
+  // Two watchdogs may bark at once; the first ends the process when it has printed everything.
+  static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&one);
   // The first call of backtrace() loads a library; do it here, not in the handler.
   void *warm[2];
   backtrace(warm, 2);
@@ -300,7 +298,10 @@ void spindle_each_thread(void (*line)(void *context, const char *text), void *co
   sigemptyset(&action.sa_mask);
   sigaction(STACK_SIGNAL, &action, &old);
   DIR *tasks = opendir("/proc/self/task");
-  if (!tasks) return;
+  if (!tasks) {
+    pthread_mutex_unlock(&one);
+    return;
+  }
   int self = (int)syscall(SYS_gettid);
   for (struct dirent *entry; (entry = readdir(tasks));) {
     int thread = atoi(entry->d_name);
@@ -319,6 +320,7 @@ void spindle_each_thread(void (*line)(void *context, const char *text), void *co
   }
   closedir(tasks);
   sigaction(STACK_SIGNAL, &old, NULL);
+  pthread_mutex_unlock(&one);
 }
 
 void spindle_test_thread_name(char *name, size_t capacity) {
@@ -369,11 +371,11 @@ int spindle_test_run(const char *program, const char *argument, int32_t seconds,
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   close(ends[1]);
-  int64_t deadline = spindle_now() + (int64_t)seconds * 1000000000;
+  int64_t deadline = now() + (int64_t)seconds * 1000000000;
   size_t count = 0;
   while (!error && count < capacity - 1) {
     struct pollfd entry = {ends[0], POLLIN, 0};
-    int64_t left = (deadline - spindle_now()) / 1000000;
+    int64_t left = (deadline - now()) / 1000000;
     int ready = poll(&entry, 1, left > 0 ? (int)left : 0);
     if (ready < 0 && errno == EINTR) continue;
     if (ready <= 0) {
