@@ -2,23 +2,24 @@ import CSpindle
 
 /// How long to try again before sleeping: the only spin policy, used by everything that waits.
 ///
-/// A wake-up through the kernel costs 30 us across cores; a cache line crosses in 0.05 us. So a waiter first
-/// retries after doubling runs of pauses (about 1 us in all), then lets other threads run a few times, then sleeps.
+/// A wake-up through the kernel costs 30 us across cores; a cache line crosses in 0.05 us. So a waiter first retries
+/// after short runs of pauses (about 1 us in all), then lets other threads run a few times, then sleeps. Runs of one
+/// length: doubling ones look too rarely just when a hand-over is due, and halve the rate of a ping-pong.
 /// With one processor whoever must act first cannot run while we spin: then only yields are tried.
 package struct SpinPolicy {
   private var round = 0
 
-  /// Rounds of 1, 2, 4 ... 32 pauses.
-  private static var pauseRounds: Int { 6 }
+  private static var pauseRounds: Int { 20 }
+  private static var pausesPerRound: Int { 4 }
   private static var yieldRounds: Int { 8 }
 
   @inline(__always)
   package init() {}
 
-  /// Waits a little, longer each time. False when it is time to sleep.
+  /// Waits a little. False when it is time to sleep.
   package mutating func pauseOrYield() -> Bool {
     if round < Self.pauseRounds && spindle_processors() > 1 {
-      for _ in 0..<(1 << round) { spindle_pause() }
+      for _ in 0..<Self.pausesPerRound { spindle_pause() }
     } else if round < Self.pauseRounds + Self.yieldRounds {
       spindle_yield()
     } else {
@@ -31,7 +32,7 @@ package struct SpinPolicy {
   /// The same without yields, for a task: its thread belongs to Swift's cooperative pool and other tasks may need it.
   package mutating func pause() -> Bool {
     guard round < Self.pauseRounds, spindle_processors() > 1 else { return false }
-    for _ in 0..<(1 << round) { spindle_pause() }
+    for _ in 0..<Self.pausesPerRound { spindle_pause() }
     round += 1
     return true
   }

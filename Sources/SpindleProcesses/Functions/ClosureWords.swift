@@ -11,6 +11,11 @@ internal import CSpindle
   var code: UnsafeRawPointer
   var context: UnsafeRawPointer?
 
+  // Written out: the compiler's own would not say that it compares pointers.
+  static func == (a: ClosureWords, b: ClosureWords) -> Bool {
+    unsafe a.code == b.code && a.context == b.context
+  }
+
   init(code: UnsafeRawPointer, context: UnsafeRawPointer?) {
     unsafe self.code = code
     unsafe self.context = context

@@ -29,11 +29,11 @@ private final class ThreadForEachJob: TaskExecutor {
     precondition(error == 0, "cannot start a thread for a test: error \(error)")
   }
 
-  @safe private final class Work {
+  private final class Work {
     let job: UnownedJob
     let executor: ThreadForEachJob
     init(job: UnownedJob, executor: ThreadForEachJob) {
-      unsafe self.job = job
+      self.job = job
       self.executor = executor
     }
   }
