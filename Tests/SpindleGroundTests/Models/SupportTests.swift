@@ -23,11 +23,14 @@ import Testing
     let result = try await #require(
       processExitsWith: .exitCode(70), observing: [\.standardErrorContent]
     ) {
+      WaitReport.turnOn()
+      let place = Place()
+      let task = Task { try await place.spot.wait("rain", owner: place) { false } }
+      let racer = Task.detached { race(threads: 1) { _ in _ = place.spot.wait("a permit") { false } } }
+      while place.spot.waiterCount < 2 { await Task.yield() }
       try await withWatchdog(seconds: 0.2) {
-        let place = Place()
-        let task = Task { try await place.spot.wait("rain", owner: place) { false } }
-        race(threads: 1) { _ in _ = place.spot.wait("a permit") { false } }
         _ = try await task.value
+        await racer.value
       }
     }
     let text = String(decoding: result.standardErrorContent, as: UTF8.self)

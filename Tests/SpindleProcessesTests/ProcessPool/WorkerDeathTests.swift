@@ -1,4 +1,5 @@
 import CSpindle
+import CSpindleTesting
 import Glibc
 import Spindle
 import SpindleTestSupport

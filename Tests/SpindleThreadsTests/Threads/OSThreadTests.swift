@@ -349,7 +349,7 @@ func parse(_ text: String) throws(ParseError) -> Int {
 
 @Suite(.watchdog(seconds: 60)) struct ThreadStartTests {
   @Test func `a large stack can be used`() {
-    func depth(_ n: Int) -> Int {
+    @Sendable func depth(_ n: Int) -> Int {
       unsafe withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: 16) { buffer in
         unsafe buffer[0] = UInt8(truncatingIfNeeded: n)
         let below = n == 0 ? 0 : depth(n - 1) + 1
