@@ -131,7 +131,7 @@ import SpindleQueues
           try! queue.putNoWait(number)
           // Only after this is the other told to look.
           try! reply.put(number)
-          eventually { reply.isEmpty }
+          eventually { reply.isEmpty && queue.isEmpty }
         } else {
           #expect(try! reply.get() == number)
           #expect(try! queue.getNoWait() == number)

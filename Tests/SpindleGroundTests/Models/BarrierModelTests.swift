@@ -12,7 +12,7 @@ import Testing
 ///     S5 sleep                                      the last to arrive
 ///     S6 time-out: give up, D                       A5 action; fails: D, end the others as broken
 ///     S7 taken meanwhile: await the end             A6 end the others, each with its order
-@Suite(.ownThread, .watchdog(seconds: 120)) struct BarrierModelTests {
+@Suite(.watchdog(seconds: 120)) struct BarrierModelTests {
   @Test(arguments: Scene.allCases) func bothPassOrNoneAndOnlyThoseWhoWaitBreakIt(_ scene: Scene) {
     let result = model(scene, nil).explore()
     #expect(result.failure == nil, "\(result)")

@@ -10,7 +10,7 @@ import Testing
 ///     S5 sleep until ended
 ///     S6 time-out: give up if still listed, else wait for the end: notified
 ///     C2 take the lock again
-@Suite(.ownThread, .watchdog(seconds: 120)) struct ConditionModelTests {
+@Suite(.watchdog(seconds: 120)) struct ConditionModelTests {
   @Test(arguments: [1, 2]) func everyNotificationEndsExactlyOneWait(_ count: Int) {
     let result = model(notifies: count, flaw: nil).explore()
     #expect(result.failure == nil, "\(result)")

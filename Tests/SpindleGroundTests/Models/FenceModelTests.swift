@@ -13,7 +13,7 @@ import Testing
 /// buffer during its read; an exchange (read-modify-write) or a fence on both sides forbids it, on one side does not.
 /// `ParkingSpot` has an exchange on both sides (S2 takes the guard with one; callers change their state with one),
 /// and S3 for processors on which an exchange does not hold back later reads.
-@Suite(.ownThread, .watchdog(seconds: 60)) struct FenceModelTests {
+@Suite(.watchdog(seconds: 60)) struct FenceModelTests {
   @Test(arguments: [Write.exchange, .store, .storeAndFence], [Write.exchange, .store, .storeAndFence])
   func noWakeUpIsLostExactlyIfBothSidesAreFenced(_ registration: Write, _ change: Write) {
     let result = model(registration, change).explore()

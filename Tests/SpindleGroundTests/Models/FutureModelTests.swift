@@ -9,7 +9,7 @@ import Testing
 ///     L3 else append, unless all have been called   W  wake all who wait
 ///                                                   E2 no bit: nobody listens
 ///                                                   E3 lock, call one by one what was appended
-@Suite(.ownThread, .watchdog(seconds: 120)) struct FutureModelTests {
+@Suite(.watchdog(seconds: 120)) struct FutureModelTests {
   @Test func everyCallbackIsCalledOnceInOrderAndEveryWaitEnds() {
     let result = model(nil).explore()
     #expect(result.failure == nil, "\(result)")

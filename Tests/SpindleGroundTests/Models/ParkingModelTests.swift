@@ -2,7 +2,7 @@ import SpindleTestSupport
 import Testing
 
 /// No wake-up is lost, no waiter is ended twice, no reservation outlives its holder: in every interleaving.
-@Suite(.ownThread, .watchdog(seconds: 300)) struct ParkingModelTests {
+@Suite(.watchdog(seconds: 300)) struct ParkingModelTests {
   @Test(arguments: ParkingScene.allCases) func theProtocolHoldsInEveryInterleaving(_ scene: ParkingScene) {
     let result = scene.model(nil).explore()
     #expect(result.failure == nil, "\(result)")

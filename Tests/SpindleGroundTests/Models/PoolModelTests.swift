@@ -21,7 +21,7 @@ import Testing
 ///
 /// Job 1 waits for job 2, then for job 3. Where one worker is allowed, only a spare one can do those; where two are
 /// allowed, job 1 waits by means of its own and the second worker does them.
-@Suite(.ownThread, .watchdog(seconds: 120)) struct PoolModelTests {
+@Suite(.watchdog(seconds: 120)) struct PoolModelTests {
   @Test(arguments: [1, 2]) func everyJobIsDoneAndEveryWorkerEnds(_ maxWorkers: Int) {
     let result = model(maxWorkers, nil).explore()
     #expect(result.failure == nil, "\(result)")

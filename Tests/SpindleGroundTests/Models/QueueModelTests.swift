@@ -18,7 +18,7 @@ import Testing
 ///     X3 wake all on `allDone`, `elements`, `room`
 ///
 /// The places are those of `SlotsModelTests`; an attempt is one step here, because its claim decides everything.
-@Suite(.ownThread, .watchdog(seconds: 120)) struct QueueModelTests {
+@Suite(.watchdog(seconds: 120)) struct QueueModelTests {
   @Test(arguments: Scene.allCases) func everyElementHasOneEndAndNobodyIsLeftBehind(_ scene: Scene) {
     let result = model(scene, flaw: nil).explore()
     #expect(result.failure == nil, "\(result)")

@@ -10,7 +10,7 @@ import Testing
 ///     R2 reads                                        X3 state = 0
 ///     R3 state -= 1; was 1: wake a writer             X4 wake all readers, X5 wake a writer
 ///     R4 gave up: wake a writer                       X6 gave up: wake all readers
-@Suite(.ownThread, .watchdog(seconds: 300)) struct ReadWriteModelTests {
+@Suite(.watchdog(seconds: 300)) struct ReadWriteModelTests {
   @Test(arguments: Scene.allCases) func nobodyIsLeftBehindAndWritersAreAlone(_ scene: Scene) {
     let result = model(scene, flaw: nil).explore()
     #expect(result.failure == nil, "\(result)")

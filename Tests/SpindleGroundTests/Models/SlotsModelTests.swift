@@ -15,7 +15,7 @@ import Testing
 ///
 /// Proved: an element is taken once, in the order of the claims, never before it was written nor after it was
 /// overwritten; "full" and "empty" are only said when they were true at one moment within the call.
-@Suite(.ownThread, .watchdog(seconds: 120)) struct SlotsModelTests {
+@Suite(.watchdog(seconds: 120)) struct SlotsModelTests {
   @Test(arguments: [1, 2]) func elementsLeaveOnceAndInOrder(_ capacity: Int) {
     let result = model(capacity: capacity, flaw: nil).explore()
     #expect(result.failure == nil, "\(result)")

@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 /// The test support itself: watchdog, race, random numbers, ledgers.
-@Suite(.ownThread, .watchdog(seconds: 60)) struct SupportTests {
+@Suite(.watchdog(seconds: 60)) struct SupportTests {
   @Test func aHangBecomesAFailureThatNamesTheTestAndTheThreads() async throws {
     let result = try await #require(
       processExitsWith: .exitCode(70), observing: [\.standardErrorContent]

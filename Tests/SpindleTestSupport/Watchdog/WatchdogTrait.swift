@@ -1,10 +1,11 @@
 import Testing
 
-/// Gives every test, or every test of a suite, a watchdog.
+/// Gives every test, or every test of a suite, a watchdog and threads of its own.
 ///
 ///     @Suite(.watchdog(seconds: 60)) struct QueueTests { ... }
 ///
-/// See ``withWatchdog(seconds:_:_:)``. Each case of a parametrised test has its own time.
+/// See ``withWatchdog(seconds:_:_:)``. Each case of a parametrised test has its own time, from when its turn has
+/// come: a few tests run at a time, see `TestThreads`.
 package struct WatchdogTrait: TestTrait, SuiteTrait, TestScoping {
   let seconds: Double
 
@@ -14,7 +15,9 @@ package struct WatchdogTrait: TestTrait, SuiteTrait, TestScoping {
   package func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
-    try await withWatchdog(seconds: seconds, test.name) { try await function() }
+    try await TestThreads.run {
+      try await withWatchdog(seconds: seconds, test.name) { try await function() }
+    }
   }
 }
 
