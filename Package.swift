@@ -89,14 +89,16 @@ let package = Package(
 
     // Programs that the tests of processes start, because they must see a whole program begin and end.
     .target(
-      name: "FixtureScenarios", dependencies: ["CSpindle", "Spindle"], path: "Tests/Fixtures/Scenarios", swiftSettings: strict),
-    .executableTarget(
-      name: "FixturePlainMain", dependencies: ["FixtureScenarios"], path: "Tests/Fixtures/PlainMain",
+      name: "FixtureScenarios", dependencies: ["CSpindle", "Spindle"], path: "Tests/Fixtures/Scenarios",
       swiftSettings: strict),
     .executableTarget(
-      name: "FixtureAtMain", dependencies: ["FixtureScenarios"], path: "Tests/Fixtures/AtMain", swiftSettings: strict),
+      name: "FixturePlainMain", dependencies: ["FixtureScenarios", "Spindle"], path: "Tests/Fixtures/PlainMain",
+      swiftSettings: strict),
     .executableTarget(
-      name: "FixtureAsyncMain", dependencies: ["FixtureScenarios"], path: "Tests/Fixtures/AsyncMain",
+      name: "FixtureAtMain", dependencies: ["FixtureScenarios", "Spindle"], path: "Tests/Fixtures/AtMain",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "FixtureAsyncMain", dependencies: ["FixtureScenarios", "Spindle"], path: "Tests/Fixtures/AsyncMain",
       swiftSettings: strict),
     // Programs whose end the tests of threads look at.
     .executableTarget(

@@ -3,7 +3,7 @@ import SpindleTestSupport
 import Testing
 import XCTest
 
-@testable import SpindleProcesses
+import SpindleProcesses
 
 /// Programs that are not as one would wish still start children.
 @Suite(.oneAtATime) struct UnusualProgramTests {
@@ -35,6 +35,12 @@ import XCTest
   @Test(arguments: NoChildLeftTests.mains)
   func `code of the main actor runs on a worker's main thread`(main: String) throws {
     #expect(try Program(main, "main-actor").lines().last == "exit code 42")
+  }
+
+  @Test(arguments: NoChildLeftTests.mains)
+  func `a function of the program's own module runs in a child, whatever kind of main there is`(main: String) throws {
+    let lines = try Program(main, "child").lines()
+    #expect(lines == ["main", "in the child", "42 exit code 0"])
   }
 
   @Test func `a child that was not diverted refuses to start children of its own`() throws {

@@ -6,7 +6,7 @@ import Synchronization
 import SpindleTestSupport
 import Testing
 
-@testable import SpindleProcesses
+import SpindleProcesses
 
 /// What a worker said and how it ended.
 final class Witness: Sendable {
@@ -205,7 +205,8 @@ private let echo: WorkerEntry = {
     var body: @Sendable () -> Void = { started.withLock { $0 = try? witness.start(entry: echo) } }
     // A thread of its own, joined before we go on: the kernel's death signal is bound to threads.
     let error = unsafe withUnsafeMutablePointer(to: &body) { body in
-      unsafe spindle_race(1, { raw, _ in unsafe raw!.assumingMemoryBound(to: (@Sendable () -> Void).self).pointee() }, body)
+      unsafe spindle_race(
+        1, { raw, _ in unsafe raw!.assumingMemoryBound(to: (@Sendable () -> Void).self).pointee() }, body)
     }
     #expect(error == 0)
     let worker = try #require(started.withLock { $0 })
