@@ -61,3 +61,57 @@ extension ChildProcess where Output == Void {
     }
   }
 }
+
+// Without arguments. Not as an empty pack of them, which crashes the optimiser in async functions (Swift 6.3).
+
+extension ChildProcess where Output: Codable {
+  /// The same for a function without arguments.
+  public convenience init(
+    target: @escaping @Sendable () throws -> Output, name: String? = nil, isDaemon: Bool = false
+  ) {
+    self.init(
+      name: name, isDaemon: isDaemon,
+      title: FunctionTitle(of: NullaryFunctionBox(function: target), type: type(of: target))
+    ) {
+      try Call(nullary: target, attachments: $0)
+    }
+  }
+
+  /// The same for an async function without arguments.
+  public convenience init(
+    target: @escaping @Sendable () async throws -> Output, name: String? = nil, isDaemon: Bool = false
+  ) {
+    self.init(
+      name: name, isDaemon: isDaemon,
+      title: FunctionTitle(of: AsyncNullaryFunctionBox(function: target), type: type(of: target))
+    ) {
+      try Call(asyncNullary: target, attachments: $0)
+    }
+  }
+}
+
+extension ChildProcess where Output == Void {
+  /// The same for a function without arguments.
+  public convenience init(
+    target: @escaping @Sendable () throws -> Void, name: String? = nil, isDaemon: Bool = false
+  ) {
+    self.init(
+      name: name, isDaemon: isDaemon,
+      title: FunctionTitle(of: NullaryProcedureBox(function: target), type: type(of: target))
+    ) {
+      try Call(nullary: target, attachments: $0)
+    }
+  }
+
+  /// The same for an async function without arguments.
+  public convenience init(
+    target: @escaping @Sendable () async throws -> Void, name: String? = nil, isDaemon: Bool = false
+  ) {
+    self.init(
+      name: name, isDaemon: isDaemon,
+      title: FunctionTitle(of: AsyncNullaryProcedureBox(function: target), type: type(of: target))
+    ) {
+      try Call(asyncNullary: target, attachments: $0)
+    }
+  }
+}

@@ -90,6 +90,21 @@ extension Call where Output: Codable {
     }
   }
 
+  /// Functions without arguments: see NullaryFunctionBox.
+  package init(nullary function: @escaping @Sendable () throws -> Output, attachments: AttachmentList? = nil) throws {
+    let header = try CallHeader(
+      .nullaryFunction, FunctionName(of: NullaryFunctionBox(function: function)), [TypeName(Output.self)])
+    try self.init(header, isAsync: false, attachments: attachments, decode: Self.decode) { _ in }
+  }
+
+  package init(
+    asyncNullary function: @escaping @Sendable () async throws -> Output, attachments: AttachmentList? = nil
+  ) throws {
+    let header = try CallHeader(
+      .asyncNullaryFunction, FunctionName(of: AsyncNullaryFunctionBox(function: function)), [TypeName(Output.self)])
+    try self.init(header, isAsync: true, attachments: attachments, decode: Self.decode) { _ in }
+  }
+
   /// For generic callers that hold the function as one of one argument.
   package init<Argument: Codable & Sendable>(
     unary function: @escaping @Sendable (Argument) throws -> Output, _ argument: Argument,
@@ -108,6 +123,20 @@ extension Call where Output: Codable {
 }
 
 extension Call where Output == Void {
+  package init(nullary function: @escaping @Sendable () throws -> Void, attachments: AttachmentList? = nil) throws {
+    let header = try CallHeader(
+      .nullaryProcedure, FunctionName(of: NullaryProcedureBox(function: function)), [])
+    try self.init(header, isAsync: false, attachments: attachments, decode: { _ in }) { _ in }
+  }
+
+  package init(
+    asyncNullary function: @escaping @Sendable () async throws -> Void, attachments: AttachmentList? = nil
+  ) throws {
+    let header = try CallHeader(
+      .asyncNullaryProcedure, FunctionName(of: AsyncNullaryProcedureBox(function: function)), [])
+    try self.init(header, isAsync: true, attachments: attachments, decode: { _ in }) { _ in }
+  }
+
   package init<each Argument: Codable & Sendable>(
     _ function: @escaping @Sendable (repeat each Argument) throws -> Void, _ argument: repeat each Argument,
     attachments: AttachmentList? = nil

@@ -4,6 +4,7 @@ internal import SpindleThreads
 struct CallHeader: Codable, Hashable, Sendable {
   enum Shape: UInt8, Codable {
     case function, asyncFunction, unaryFunction, procedure, asyncProcedure, job
+    case nullaryFunction, asyncNullaryFunction, nullaryProcedure, asyncNullaryProcedure
   }
 
   let shape: Shape
@@ -56,6 +57,18 @@ struct CallHeader: Codable, Hashable, Sendable {
         UnaryInvoker<O, A>(box: try words().box(as: UnaryFunctionBox<O, A>.self))
       }
       return try make(types[0], types[1])
+    case .nullaryFunction, .asyncNullaryFunction:
+      guard types.count == 1 else { throw FunctionNameError("malformed call: not one type") }
+      func make<O: Codable>(_: O.Type) throws -> any Invoking {
+        shape == .nullaryFunction
+          ? NullaryInvoker<O>(box: try words().box(as: NullaryFunctionBox<O>.self))
+          : AsyncNullaryInvoker<O>(box: try words().box(as: AsyncNullaryFunctionBox<O>.self))
+      }
+      return try make(types[0])
+    case .nullaryProcedure:
+      return NullaryProcedureInvoker(box: try words().box(as: NullaryProcedureBox.self))
+    case .asyncNullaryProcedure:
+      return AsyncNullaryProcedureInvoker(box: try words().box(as: AsyncNullaryProcedureBox.self))
     case .procedure, .asyncProcedure:
       return try extend(Bool.self, rest: types[...])  // The result's type is not looked at.
     case .function, .asyncFunction:

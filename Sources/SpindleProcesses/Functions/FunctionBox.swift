@@ -27,3 +27,21 @@ struct UnaryFunctionBox<Output, Input>: Sendable {
 struct AsyncUnaryFunctionBox<Output, Input>: Sendable {
   var function: @Sendable (Input) async throws -> Output
 }
+
+/// A function without arguments. Not as one with an empty pack of them: the optimiser crashes on programs that make such
+/// a pack inside an async function (Swift 6.3), and making one of a plain function here would need a wrapper.
+struct NullaryFunctionBox<Output>: Sendable {
+  var function: @Sendable () throws -> Output
+}
+
+struct AsyncNullaryFunctionBox<Output>: Sendable {
+  var function: @Sendable () async throws -> Output
+}
+
+struct NullaryProcedureBox: Sendable {
+  var function: @Sendable () throws -> Void
+}
+
+struct AsyncNullaryProcedureBox: Sendable {
+  var function: @Sendable () async throws -> Void
+}

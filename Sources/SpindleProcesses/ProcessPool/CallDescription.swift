@@ -22,8 +22,8 @@ func describeCall(_ call: [UInt8]) -> String {
   let type: String
   switch header.shape {
   case .job: return types.first ?? "a job"
-  case .procedure, .asyncProcedure: type = "(\(types.joined(separator: ", "))) -> ()"
-  case .function, .asyncFunction, .unaryFunction:
+  case .procedure, .asyncProcedure, .nullaryProcedure, .asyncNullaryProcedure: type = "(\(types.joined(separator: ", "))) -> ()"
+  case .function, .asyncFunction, .unaryFunction, .nullaryFunction, .asyncNullaryFunction:
     let output = types.isEmpty ? "?" : types.removeFirst()
     type = "(\(types.joined(separator: ", "))) -> \(output)"
   }

@@ -57,7 +57,7 @@ extension ProcessPool {
     submit { try Call(job: job, attachments: $0) }
   }
 
-  private func submit<Value: Sendable>(_ makeCall: (AttachmentList) throws -> Call<Value>) -> Future<Value> {
+  func submit<Value: Sendable>(_ makeCall: (AttachmentList) throws -> Call<Value>) -> Future<Value> {
     let promise = Promise<Value>()
     let attachments = AttachmentList()
     do {
