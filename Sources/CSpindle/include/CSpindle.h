@@ -318,3 +318,46 @@ void spindle_memory_unmap(void *memory, size_t byte_count);
 /// A number in shared memory. The load acquires what was written before the store that it sees.
 static inline uint64_t spindle_word_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static inline void spindle_word_store(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+
+// ---------------------------------------------------------------------------------------------
+// Memory shared by processes (shared_memory.c): files without a name, locks that survive their holder, futexes.
+// Functions that can fail return 0 or an errno value unless they say otherwise.
+
+/// A new file in memory, without a name, close-on-exec, that can grow but never shrink; or minus an errno value.
+int32_t spindle_shared_create(const char *label, uint64_t size);
+/// Whether it is a file made by spindle_shared_create (or one that equally cannot shrink).
+bool spindle_shared_is_ours(int32_t descriptor);
+/// Its size in bytes, or minus an errno value.
+int64_t spindle_shared_size(int32_t descriptor);
+/// Makes the file at least `size` bytes long.
+int32_t spindle_shared_grow(int32_t descriptor, uint64_t size);
+/// Takes memory for a part of the file, so that writing there cannot fail later.
+int32_t spindle_shared_commit(int32_t descriptor, uint64_t offset, uint64_t count);
+/// Gives the memory of a part of the file back; it reads as zeros from then on.
+void spindle_shared_release(int32_t descriptor, uint64_t offset, uint64_t count);
+/// Maps a part of the file for reading and writing; NULL when that fails, and then `*error` says why.
+void *spindle_shared_map(int32_t descriptor, uint64_t offset, size_t count, int32_t *error);
+void spindle_shared_unmap(void *address, size_t count);
+
+/// A lock in shared memory. A holder that dies releases it; the next one is told.
+enum {
+  spindle_shared_lock_size = 64,
+  /// What acquiring returns: held; held, and the holder before died with it; somebody else holds it.
+  spindle_shared_lock_held = 0,
+  spindle_shared_lock_owner_died = -1,
+  spindle_shared_lock_busy = -2,
+};
+int32_t spindle_shared_lock_make(void *lock);
+/// One of the three above, or an errno value.
+int32_t spindle_shared_lock_try(void *lock);
+/// Waits. `held`, `owner_died` or an errno value.
+int32_t spindle_shared_lock_acquire(void *lock);
+void spindle_shared_lock_release(void *lock);
+
+/// As spindle_wait and spindle_wake, on a word that other processes have mapped too. May return early at any time.
+void spindle_shared_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
+void spindle_shared_wake(const uint32_t *word, int32_t count);
+
+/// malloc and free, for sizes that another process named: NULL when there is not so much.
+void *spindle_allocate(size_t count);
+void spindle_deallocate(void *memory);
