@@ -76,7 +76,9 @@ enum JSONValue: Equatable {
         while place < bytes.count, ![44, 93, 125, 32, 10].contains(bytes[place]) { place += 1 }
         let token = String(decoding: bytes[start..<place], as: UTF8.self)
         if ["true", "false", "null"].contains(token) { return .word(token) }
-        guard let number = Double(token), !token.hasPrefix("+"), !token.hasPrefix(".") else { throw Malformed(place: start) }
+        guard let number = Double(token), !token.hasPrefix("+"), !token.hasPrefix(".") else {
+          throw Malformed(place: start)
+        }
         return .number(number)
       }
     }

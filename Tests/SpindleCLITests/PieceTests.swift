@@ -108,7 +108,8 @@ import Testing
 
   @Test func `a batch gives back its pieces as they were`() {
     let pieces = [
-      Piece(path: FilePath("/a b/ü"), start: 0, end: .max), Piece(path: FilePath([0xFF, 0x2F, 0x41]), start: 4096, end: 8192),
+      Piece(path: FilePath("/a b/ü"), start: 0, end: .max),
+      Piece(path: FilePath([0xFF, 0x2F, 0x41]), start: 4096, end: 8192),
     ]
     var batch = Batch()
     for piece in pieces { batch.append(piece) }

@@ -28,7 +28,8 @@ func scanned(_ text: [UInt8]) -> [String: Int] {
   var table = WordTable()
   let padded = text + [UInt8](repeating: 0, count: Scanner.padding)
   unsafe padded.withUnsafeBufferPointer { bytes in
-    _ = unsafe Scanner.scan(bytes.baseAddress!, from: 0, limit: text.count, count: text.count, isEnd: true, into: &table)
+    _ = unsafe Scanner.scan(
+      bytes.baseAddress!, from: 0, limit: text.count, count: text.count, isEnd: true, into: &table)
   }
   return words(table)
 }
@@ -38,7 +39,9 @@ func randomText(_ count: Int, _ random: inout SplitMix64) -> [UInt8] {
   var text: [UInt8] = []
   while text.count < count {
     for _ in 0..<Int.random(in: 0...3, using: &random) { text.append(UInt8.random(in: 0...255, using: &random)) }
-    let length = Int.random(in: 0...9, using: &random) == 0 ? Int.random(in: 1...40, using: &random) : Int.random(in: 1...9, using: &random)
+    let length =
+      Int.random(in: 0...9, using: &random) == 0
+      ? Int.random(in: 1...40, using: &random) : Int.random(in: 1...9, using: &random)
     // Few letters, so that words repeat.
     for _ in 0..<length {
       text.append(UInt8(ascii: "a") + UInt8.random(in: 0...2, using: &random) &- (Bool.random(using: &random) ? 32 : 0))
@@ -119,7 +122,8 @@ private func letters(_ number: Int) -> [UInt8] {
       var part = WordTable()
       let padded = text + [UInt8](repeating: 0, count: Scanner.padding)
       unsafe padded.withUnsafeBufferPointer { bytes in
-        _ = unsafe Scanner.scan(bytes.baseAddress!, from: 0, limit: text.count, count: text.count, isEnd: true, into: &part)
+        _ = unsafe Scanner.scan(
+          bytes.baseAddress!, from: 0, limit: text.count, count: text.count, isEnd: true, into: &part)
       }
       WordCounts(part).add(to: &sum)
     }

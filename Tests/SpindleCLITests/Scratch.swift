@@ -21,7 +21,9 @@ final class Scratch {
     precondition(descriptor >= 0, "cannot make \(at(name)): \(errno)")
     var written = 0
     while written < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress! + written, $0.count - written) }
+      let count = unsafe bytes.withUnsafeBytes {
+        unsafe write(descriptor, $0.baseAddress! + written, $0.count - written)
+      }
       precondition(count > 0, "cannot write \(at(name)): \(errno)")
       written += count
     }

@@ -23,7 +23,9 @@ final class SpindleProgram {
   private var status: Int32?
 
   /// Starts it. Output and messages go to files without a name unless `output` says another descriptor; -1 closes it.
-  init(_ arguments: [String], output other: Int32? = nil, errors otherErrors: Int32? = nil, environment: [String] = []) throws {
+  init(_ arguments: [String], output other: Int32? = nil, errors otherErrors: Int32? = nil, environment: [String] = [])
+    throws
+  {
     output = Self.temporaryFile()
     errors = Self.temporaryFile()
     var actions = unsafe posix_spawn_file_actions_t()
@@ -82,9 +84,16 @@ final class SpindleProgram {
     return Result(status: status!, output: Self.contents(output), errors: Self.contents(errors))
   }
 
-  /// The kernel's names of its threads.
-  var threadNames: [String] {
-    entries("/proc/\(pid)/task").map { contents("/proc/\(pid)/task/\($0)/comm").filter { $0 != "\n" } }
+  /// Whether it has a file open now.
+  func hasOpened(_ path: String) -> Bool {
+    entries("/proc/\(pid)/fd").contains { descriptor in
+      var target = [UInt8](repeating: 0, count: 4096)
+      let count = unsafe target.withUnsafeMutableBytes {
+        unsafe readlink(
+          "/proc/\(pid)/fd/\(descriptor)", $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+      }
+      return String(decoding: target.prefix(max(0, count)), as: UTF8.self) == path
+    }
   }
 
   /// The processes that any of its threads started.

@@ -70,7 +70,9 @@ import SpindleTestSupport
     var random = SplitMix64(seed: 1)
     var text: [UInt8] = []
     while text.count < 21_000_000 {
-      for _ in 0..<Int.random(in: 1...12, using: &random) { text.append(UInt8(ascii: "a") + UInt8.random(in: 0...1, using: &random)) }
+      for _ in 0..<Int.random(in: 1...12, using: &random) {
+        text.append(UInt8(ascii: "a") + UInt8.random(in: 0...1, using: &random))
+      }
       text.append(32)
     }
     scratch.file("large", text)
@@ -171,7 +173,9 @@ import SpindleTestSupport
     #expect(result.errors.contains(scratch.at("none")) && result.errors.contains("no such file or directory"))
   }
 
-  @Test(arguments: [["wordcount"], ["wordcount", "--workers", "0", "."], ["wordcount", "--mode", "magic", "."], ["dance"]])
+  @Test(arguments: [
+    ["wordcount"], ["wordcount", "--workers", "0", "."], ["wordcount", "--mode", "magic", "."], ["dance"],
+  ])
   func `wrong usage gives a message and the exit status 2`(arguments: [String]) throws {
     let result = try SpindleProgram(arguments).wait()
     #expect(result.status == 2 && result.output == "" && result.errors.contains("Usage"))

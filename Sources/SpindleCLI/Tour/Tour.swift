@@ -8,7 +8,9 @@ package struct TourSection: Sendable {
 /// The cheat sheet, section by section.
 package enum Tour {
   package static let sections = [
-    TourSection(name: "threading", title: "threading: threads, locks, coordination", stops: threadStops + lockStops + coordinationStops),
+    TourSection(
+      name: "threading", title: "threading: threads, locks, coordination",
+      stops: threadStops + lockStops + coordinationStops),
     TourSection(name: "queue", title: "queue: handing things over", stops: queueStops),
     TourSection(name: "futures", title: "concurrent.futures: pools and their futures", stops: futureStops),
     TourSection(name: "processes", title: "os, multiprocessing: work that may crash", stops: processStops),

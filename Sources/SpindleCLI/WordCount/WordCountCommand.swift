@@ -47,7 +47,8 @@ struct WordCountCommand: ParsableCommand {
   func run() throws {
     let paths = paths.map { FilePath($0) }
     guard checkThatAllExist(paths) else { throw ExitCode(ExitStatus.usage.code) }
-    let status = WordCount(paths: paths, modes: mode.modes, workers: workers ?? Processors.available, top: top).run(json: json)
+    let status = WordCount(paths: paths, modes: mode.modes, workers: workers ?? Processors.available, top: top).run(
+      json: json)
     if status != 0 { throw ExitCode(status) }
   }
 

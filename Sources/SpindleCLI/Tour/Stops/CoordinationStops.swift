@@ -26,14 +26,14 @@ let coordinationStops: [Stop] = [
     swift: #"""
       let s = BoundedSemaphore(1)
       s.acquire()
-      s.release()          // once more would be a mistake, and trap
+      s.release()  // once more would be a mistake, and trap
       print(s.tryAcquire())
       """#,
     prints: ["true"]
   ) { print in
     let s = BoundedSemaphore(1)
     s.acquire()
-    s.release()          // once more would be a mistake, and trap
+    s.release()  // once more would be a mistake, and trap
     print(s.tryAcquire())
   },
   Stop(

@@ -188,7 +188,8 @@ let processStops: [Stop] = [
   Stop(
     "ProcessPoolExecutor(initializer=f, max_tasks_per_child=1)",
     swift: #"""
-      try withProcessPool(maxWorkers: 1, initializer: { OSThread.current.name = "ready" }, maxTasksPerChild: 1) { pool in
+      let getReady = { @Sendable in OSThread.current.name = "ready" }
+      try withProcessPool(maxWorkers: 1, initializer: getReady, maxTasksPerChild: 1) { pool in
         let calls = (1...2).map { _ in pool.submit { "\(OSThread.current.name) in \(ChildProcess.currentID)" } }
         let (first, second) = (try calls[0].result(), try calls[1].result())
         print(first.hasPrefix("ready"), second.hasPrefix("ready"), first != second)
@@ -196,7 +197,8 @@ let processStops: [Stop] = [
       """#,
     prints: ["true true true"]
   ) { print in
-    try withProcessPool(maxWorkers: 1, initializer: { OSThread.current.name = "ready" }, maxTasksPerChild: 1) { pool in
+    let getReady = { @Sendable in OSThread.current.name = "ready" }
+    try withProcessPool(maxWorkers: 1, initializer: getReady, maxTasksPerChild: 1) { pool in
       let calls = (1...2).map { _ in pool.submit { "\(OSThread.current.name) in \(ChildProcess.currentID)" } }
       let (first, second) = (try calls[0].result(), try calls[1].result())
       print(first.hasPrefix("ready"), second.hasPrefix("ready"), first != second)

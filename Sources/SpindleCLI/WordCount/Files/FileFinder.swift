@@ -55,7 +55,9 @@ struct FileFinder: ~Copyable {
         guard visit(path, status, { levels.open(path, name, in: directory) }) else { return false }
       case .failure(let error):
         // Deleted since it was listed? Then it is no file any more.
-        if error.code == ENOENT, case .failure(ErrorNumber(ENOENT)) = FileSystem.status(of: name, in: directory, link: true) {
+        if error.code == ENOENT,
+          case .failure(ErrorNumber(ENOENT)) = FileSystem.status(of: name, in: directory, link: true)
+        {
           continue
         }
         let path = entry.directory.appending(entry.name)
@@ -170,7 +172,9 @@ struct FileFinder: ~Copyable {
         // SAFETY: the name ends with a zero byte inside the entry, which lives until the next call.
         let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
           let text = unsafe UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self)
-          return unsafe Array(UnsafeBufferPointer(start: text, count: strlen(UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))))
+          return unsafe Array(
+            UnsafeBufferPointer(
+              start: text, count: strlen(UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))))
         }
         if name == [UInt8(ascii: ".")] || name == [UInt8(ascii: "."), UInt8(ascii: ".")] { continue }
         return name

@@ -15,7 +15,8 @@ enum FileSystem {
 
   /// Walks paths longer than the system takes at once from directory to directory, and calls `body` with the rest.
   private static func within<Value>(
-    _ path: [UInt8], _ start: Int32, _ body: (_ name: ArraySlice<UInt8>, _ directory: Int32) -> Result<Value, ErrorNumber>
+    _ path: [UInt8], _ start: Int32,
+    _ body: (_ name: ArraySlice<UInt8>, _ directory: Int32) -> Result<Value, ErrorNumber>
   ) -> Result<Value, ErrorNumber> {
     var directory = start
     var rest = path[...]
@@ -78,7 +79,9 @@ enum FileSystem {
     }
   }
 
-  private static func withCString<Result>(_ name: some Collection<UInt8>, _ body: (UnsafePointer<CChar>) -> Result) -> Result {
+  private static func withCString<Result>(_ name: some Collection<UInt8>, _ body: (UnsafePointer<CChar>) -> Result)
+    -> Result
+  {
     // SAFETY: all `count + 1` places are written before they are read; the buffer is used during the call only.
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: name.count + 1) { buffer in
       var index = 0

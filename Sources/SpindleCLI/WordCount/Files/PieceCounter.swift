@@ -142,7 +142,8 @@ import Glibc
       reading.isForeign = false
     }
     let limit = min(filled, reading.piece.end - reading.base)
-    let left = unsafe from < limit
+    let left =
+      unsafe from < limit
       ? Scanner.scan(buffer, from: from, limit: limit, count: filled, isEnd: isEnd, into: &table) : filled
     if isEnd || left >= limit && reading.base + limit == reading.piece.end { return true }
     // All was counted, or a word that begins before the limit is left.

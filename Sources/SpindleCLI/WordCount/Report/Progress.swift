@@ -33,6 +33,7 @@ final class Progress: Sendable {
   /// What was done, in words.
   var summary: String {
     let (name, tally, seconds) = current
+    if name.isEmpty { return "nothing was counted yet" }
     return
       "\(name): \(Figures.grouped(tally.files)) files, \(Figures.megabytes(tally.bytes)) MB in "
       + "\(Figures.fixed(seconds, 1)) s"

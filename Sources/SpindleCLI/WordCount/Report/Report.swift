@@ -41,7 +41,8 @@ struct Report {
     }
     _ = outcome
     if !summary.top.isEmpty {
-      text += "\n" + table([["count", "word"]] + summary.top.map { [Figures.grouped($0.count), $0.word] }, leftColumns: [1])
+      text +=
+        "\n" + table([["count", "word"]] + summary.top.map { [Figures.grouped($0.count), $0.word] }, leftColumns: [1])
     }
     return text
   }

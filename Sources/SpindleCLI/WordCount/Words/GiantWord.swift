@@ -17,8 +17,8 @@ struct GiantWord {
 
   /// Adds letters, of either case.
   mutating func append(_ letters: UnsafeBufferPointer<UInt8>) {
-    for unsafe letter in unsafe letters {
-      let lowered = letter | 0x20
+    for index in letters.indices {
+      let lowered = unsafe letters[index] | 0x20
       if beginning.count < Self.shown { beginning.append(lowered) }
       first = (first ^ UInt64(lowered)) &* 0x100_0000_01B3
       second = (second ^ UInt64(lowered)) &* 0x9E37_79B9_7F4A_7C15

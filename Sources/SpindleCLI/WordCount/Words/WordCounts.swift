@@ -6,6 +6,7 @@ package struct WordCounts: Codable, Sendable {
   private var short: [UInt64] = []
   /// The number of chunks, the count, the chunks; and so on.
   private var long: [UInt64] = []
+  private var longCount = 0
 
   package init() {}
 
@@ -25,10 +26,12 @@ package struct WordCounts: Codable, Sendable {
     }
     self.short = short
     self.long = long
+    longCount = table.uniqueCount - short.count / 2
   }
 
   /// Adds these counts to those of `table`.
   package func add(to table: inout WordTable) {
+    table.reserve(short: short.count / 2, long: longCount)
     var index = 0
     while index + 1 < short.count {
       table.add(short: short[index], count: short[index + 1])

@@ -23,7 +23,7 @@ package struct WordSummary: Equatable, Sendable {
     unsafe table.forEach { chunks, count in
       words += count
       var hash = WordTable.seed
-      for unsafe chunk in unsafe chunks { hash = WordTable.mix(hash, chunk) }
+      for index in chunks.indices { hash = WordTable.mix(hash, unsafe chunks[index]) }
       fingerprint &+= WordTable.mix(hash ^ count &* 0xD6E8_FEB8_6659_FD93)
       guard limit > 0, count >= least else { return }
       unsafe best.append(Entry(word: Letters.text(of: chunks), count: count))

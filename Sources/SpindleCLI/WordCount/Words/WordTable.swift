@@ -78,7 +78,7 @@
   private mutating func insert(short word: UInt64, count: UInt64, at index: Int) {
     unsafe short[index] = ShortSlot(word: word, count: count)
     shortUsed += 1
-    if shortUsed > 1 << Int(shortBits - 1) { growShort() }
+    if shortUsed > 1 << Int(shortBits - 1) { growShort(to: shortBits + 1) }
   }
 
   /// Begins a longer word: its chunks are written behind the arena's end, where `chunk` says, until `add(long:)`.
@@ -97,7 +97,8 @@
     let mask = (1 &<< Int(longBits)) &- 1
     var index = Int(truncatingIfNeeded: hash &>> (64 &- longBits))
     while unsafe long[index].chunks != 0 {
-      if unsafe long[index].hash == hash, unsafe long[index].chunks == chunks, isEqual(unsafe long[index].start, chunks) {
+      if unsafe long[index].hash == hash, unsafe long[index].chunks == chunks, isEqual(unsafe long[index].start, chunks)
+      {
         unsafe long[index].count &+= count
         return
       }
@@ -117,7 +118,7 @@
     unsafe long[index] = LongSlot(hash: hash, start: arenaCount, chunks: chunks, count: count)
     arenaCount += chunks
     longUsed += 1
-    if longUsed > 1 << Int(longBits - 1) { growLong() }
+    if longUsed > 1 << Int(longBits - 1) { growLong(to: longBits + 1) }
   }
 
   /// Counts a word given as chunks, as the scanner would.
@@ -161,9 +162,23 @@
     return unsafe slots
   }
 
-  private mutating func growShort() {
+  /// Makes room for so many more words of each kind.
+  ///
+  /// Before the words of another table are added, this is a must: they come in the order of their hashes, and would all
+  /// fall into the first part of a smaller table, where each had to be put behind all that came before.
+  mutating func reserve(short: Int, long: Int) {
+    let shortWanted = Self.bits(for: shortUsed + short)
+    if shortWanted > shortBits { growShort(to: shortWanted) }
+    let longWanted = Self.bits(for: longUsed + long)
+    if longWanted > longBits { growLong(to: longWanted) }
+  }
+
+  /// The size, as a power of two, of a table that is at most half full with so many words.
+  private static func bits(for words: Int) -> UInt64 { UInt64(Int.bitWidth - (2 * words).leadingZeroBitCount) }
+
+  private mutating func growShort(to bits: UInt64) {
     let (old, size) = unsafe (short, 1 << Int(shortBits))
-    shortBits += 1
+    shortBits = bits
     unsafe short = Self.makeShort(bits: shortBits)
     let mask = (1 << Int(shortBits)) - 1
     for slot in 0..<size where unsafe old[slot].word != 0 {
@@ -174,9 +189,9 @@
     unsafe old.deallocate()
   }
 
-  private mutating func growLong() {
+  private mutating func growLong(to bits: UInt64) {
     let (old, size) = unsafe (long, 1 << Int(longBits))
-    longBits += 1
+    longBits = bits
     unsafe long = Self.makeLong(bits: longBits)
     let mask = (1 << Int(longBits)) - 1
     for slot in 0..<size where unsafe old[slot].chunks != 0 {
