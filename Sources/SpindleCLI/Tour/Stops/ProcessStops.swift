@@ -204,4 +204,23 @@ let processStops: [Stop] = [
       print(first.hasPrefix("ready"), second.hasPrefix("ready"), first != second)
     }
   },
+  Stop(
+    "q = mp.Queue(5): handed to a child, the calls of queue.Queue",
+    swift: #"""
+      let q = SharedQueue<String>(capacity: 5)
+      let p = ChildProcess(target: { (q: SharedQueue<String>) in for word in ["one", "two"] { try q.put(word) } }, q)
+      p.start()
+      print(try q.get(), try q.get())
+      try p.join()
+      do { print(try q.getNoWait()) } catch { print(error) }
+      """#,
+    prints: ["one two", "the queue is empty"]
+  ) { print in
+    let q = SharedQueue<String>(capacity: 5)
+    let p = ChildProcess(target: { (q: SharedQueue<String>) in for word in ["one", "two"] { try q.put(word) } }, q)
+    p.start()
+    print(try q.get(), try q.get())
+    try p.join()
+    do { print(try q.getNoWait()) } catch { print(error) }
+  },
 ]
