@@ -62,7 +62,8 @@ let package = Package(
 
     .target(name: "CSpindleTesting", path: "Tests/CSpindleTesting"),
     .target(
-      name: "SpindleTestSupport", dependencies: ["CSpindle", "CSpindleTesting", "SpindleGround"],
+      name: "SpindleTestSupport",
+      dependencies: ["CSpindle", "CSpindleTesting", "SpindleGround", "SpindleFutures"],
       path: "Tests/SpindleTestSupport", swiftSettings: strict),
     .testTarget(
       name: "SpindleGroundTests", dependencies: ["CSpindle", "SpindleGround", "SpindleTestSupport"],

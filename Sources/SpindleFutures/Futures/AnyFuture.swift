@@ -65,6 +65,9 @@ public class AnyFuture: @unchecked Sendable {
     token.load() ?? token.storeIfNil(CancellationToken())
   }
 
+  /// Makes `token` its own; before anybody else has seen the future.
+  final func adopt(_ token: CancellationToken) { _ = self.token.storeIfNil(token) }
+
   /// Cancels it if its work has not begun; asks running work to stop.
   ///
   ///     if !future.cancel() { print("too late: it runs, or has ended") }

@@ -16,6 +16,12 @@ public final class Promise<Value: Sendable>: Sendable {
 
   public init() { future = Future() }
 
+  /// A promise whose future is asked to stop by that token.
+  package init(cancellation: CancellationToken) {
+    future = Future()
+    future.adopt(cancellation)
+  }
+
   deinit { future.abandon() }
 
   /// Marks the future as running. False when it was cancelled: then there is nothing to do.

@@ -12,14 +12,35 @@ import Synchronization
 /// `isRequested`. It stops nothing by force; nothing but the code that looks at it changes its course.
 public final class CancellationToken: Sendable {
   private let requested = Atomic<Bool>(false)
+  private let onRequest: (@Sendable () -> Void)?
+  private let isRequestedElsewhere: (@Sendable () -> Bool)?
 
-  public init() {}
+  public init() {
+    onRequest = nil
+    isRequestedElsewhere = nil
+  }
+
+  /// A token whose first request is also told to somebody, as to the process where the code runs.
+  package init(onRequest: @escaping @Sendable () -> Void) {
+    self.onRequest = onRequest
+    isRequestedElsewhere = nil
+  }
+
+  /// A token that is also requested when `source` says so.
+  package init(observing source: @escaping @Sendable () -> Bool) {
+    onRequest = nil
+    isRequestedElsewhere = source
+  }
 
   /// Whether somebody asked to stop.
-  public var isRequested: Bool { requested.load(ordering: .acquiring) }  // pairs with request()
+  public var isRequested: Bool {
+    requested.load(ordering: .acquiring) || isRequestedElsewhere?() == true  // pairs with request()
+  }
 
   /// Asks to stop. May be called from any thread, any number of times.
-  public func request() { requested.store(true, ordering: .releasing) }
+  public func request() {
+    if !requested.exchange(true, ordering: .acquiringAndReleasing) { onRequest?() }
+  }
 }
 
 /// Whether the code that runs now was asked to stop.

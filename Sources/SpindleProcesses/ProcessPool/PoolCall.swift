@@ -5,11 +5,15 @@ internal import SpindleGround
 // SAFETY: `isClaimed` and `losses` belong to the pool's lock; everything else is constant.
 class PoolCall: @unchecked Sendable {
   let frame: ControlFrame
+  let stopLine: StopLine
   /// It was handed to a worker before, which died without having begun it.
   private var isClaimed = false
   private(set) var losses = 0
 
-  init(frame: ControlFrame) { self.frame = frame }
+  init(frame: ControlFrame, stopLine: StopLine) {
+    self.frame = frame
+    self.stopLine = stopLine
+  }
 
   /// Takes the right to run it; false when it was cancelled. Under the pool's lock.
   final func claim() -> Bool {
@@ -34,10 +38,10 @@ final class SingleCall<Output: Sendable>: PoolCall, @unchecked Sendable {
   private let call: Call<Output>
   private let promise: Promise<Output>
 
-  init(_ call: Call<Output>, attachments: AttachmentList, promise: Promise<Output>) {
+  init(_ call: Call<Output>, attachments: AttachmentList, promise: Promise<Output>, stopLine: StopLine) {
     self.call = call
     self.promise = promise
-    super.init(frame: ControlFrame(kind: .call, bytes: call.bytes, descriptors: attachments.toSend))
+    super.init(frame: ControlFrame(kind: .call, bytes: call.bytes, descriptors: attachments.toSend), stopLine: stopLine)
   }
 
   override var name: String { describeCall(call.bytes) }
@@ -69,13 +73,16 @@ final class ChunkCall<Value: Sendable>: PoolCall, @unchecked Sendable {
   private let error: (any Error)?
   private let promise: Promise<Chunk<Value>>
 
-  init(_ calls: [Call<Value>], attachments: AttachmentList, error: (any Error)?, promise: Promise<Chunk<Value>>) {
+  init(
+    _ calls: [Call<Value>], attachments: AttachmentList, error: (any Error)?, promise: Promise<Chunk<Value>>,
+    stopLine: StopLine
+  ) {
     self.calls = calls
     self.error = error
     self.promise = promise
     var batch = ByteBatch()
     for call in calls { batch.append(call.bytes) }
-    super.init(frame: ControlFrame(kind: .batch, bytes: batch.bytes, descriptors: attachments.toSend))
+    super.init(frame: ControlFrame(kind: .batch, bytes: batch.bytes, descriptors: attachments.toSend), stopLine: stopLine)
   }
 
   override var name: String { calls.first.map { describeCall($0.bytes) } ?? "a call" }

@@ -16,7 +16,7 @@ extension ControlFrame.Kind {
   static let batch = message(5)
   static let batchReply = message(6)
   static let dismissal = message(7)
-  /// The call with that number was asked to stop.
+  /// The call whose number is in the shared memory was asked to stop.
   static let stop = message(8)
 }
 

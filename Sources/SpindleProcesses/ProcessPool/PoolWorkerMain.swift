@@ -1,4 +1,3 @@
-internal import SpindleFutures
 internal import SpindleGround
 
 /// The life of a pool's worker, in its own process.
@@ -14,12 +13,21 @@ enum PoolWorkerMain {
     let initialized = configuration.initializer.map { invokeCall($0) }
     channel.send(ControlFrame(kind: .ready, bytes: initialized ?? []))
     var number: UInt64 = 0
+    var task: Task<Void, Never>?
     while let frame = channel.receive() {  // C1
       switch frame.kind {
       case .call, .batch:
         number += 1
         cell.begun = number  // C2
-        channel.send(reply(to: frame))  // C3, C4
+        task = nil
+        if frame.kind == .call, isAsyncCall(frame.bytes) {
+          // This thread goes on, so that it hears when the call is asked to stop.
+          task = Task.detached { channel.send(await replyAsync(to: frame)) }
+        } else {
+          let stop = CallStop(cell, number)
+          channel.send(Cancellation.with(source: stop) { reply(to: frame) })  // C3, C4
+        }
+      case .stop: if cell.stopped == number { task?.cancel() }
       case .dismissal: return 0
       default: break
       }
@@ -30,33 +38,39 @@ enum PoolWorkerMain {
   private static func reply(to frame: ControlFrame) -> ControlFrame {
     let attachments = AttachmentList(receivedWith: frame)
     defer { attachments.closeRest() }
-    let replyAttachments = AttachmentList()
+    let leaving = AttachmentList()
     if frame.kind == .call {
-      let reply = invoke(frame.bytes, attachments, replyAttachments)
-      return ControlFrame(kind: .reply, bytes: reply, descriptors: replyAttachments.toSend)
+      let reply = invokeCall(frame.bytes, attachments: attachments, replyAttachments: leaving)
+      return ControlFrame(kind: .reply, bytes: reply, descriptors: leaving.toSend)
     }
     var replies = ByteBatch()
     for call in ByteBatch.parts(of: frame.bytes) ?? [] {
-      let reply = invoke(call, attachments, replyAttachments)
+      let reply = invokeCall(call, attachments: attachments, replyAttachments: leaving)
       replies.append(reply)
       if isErrorReply(reply) { break }
     }
-    return ControlFrame(kind: .batchReply, bytes: replies.bytes, descriptors: replyAttachments.toSend)
+    return ControlFrame(kind: .batchReply, bytes: replies.bytes, descriptors: leaving.toSend)
   }
 
-  private static func invoke(_ call: [UInt8], _ attachments: AttachmentList, _ replyAttachments: AttachmentList) -> [UInt8] {
-    guard isAsyncCall(call) else {
-      return invokeCall(call, attachments: attachments, replyAttachments: replyAttachments)
-    }
-    // This thread is the worker's own, none of those that run tasks.
-    let reply = RawGuarded<[UInt8]>([])
-    let done = Gate()
-    Task.detached {
-      let bytes = await invokeCallAsync(call, attachments: attachments, replyAttachments: replyAttachments)
-      reply.withLock { $0 = bytes }
-      done.open()
-    }
-    done.wait("an async call of a process pool")
-    return reply.withLock { $0 }
+  private static func replyAsync(to frame: ControlFrame) async -> ControlFrame {
+    let attachments = AttachmentList(receivedWith: frame)
+    defer { attachments.closeRest() }
+    let leaving = AttachmentList()
+    let reply = await invokeCallAsync(frame.bytes, attachments: attachments, replyAttachments: leaving)
+    return ControlFrame(kind: .reply, bytes: reply, descriptors: leaving.toSend)
   }
+}
+
+/// What a running call sees as its cancellation: a number in the memory that the worker shares with its parent.
+private final class CallStop: CancellationSource {
+  private let cell: WorkerCell
+  private let number: UInt64
+
+  init(_ cell: WorkerCell, _ number: UInt64) {
+    self.cell = cell
+    self.number = number
+  }
+
+  var isCancellationRequested: Bool { cell.stopped == number }
+  var cancellation: CancellationToken { CancellationToken(observing: { self.isCancellationRequested }) }
 }

@@ -23,22 +23,24 @@ extension ProcessPool {
     // The closure holds the pool: it lives until the map has ended.
     let pull = { () -> MapFeed<Chunk<Value>>.Call? in
       var calls: [Call<Value>] = []
+      var failure: (any Error)?
       let attachments = AttachmentList()
-      let promise = Promise<Chunk<Value>>()
-      while calls.count < chunkSize, let item = iterator.next() {
+      while failure == nil, calls.count < chunkSize, let item = iterator.next() {
         do {
           calls.append(try Call(unary: function, item, attachments: attachments))
         } catch {
-          if calls.isEmpty {
-            promise.fail(error)
-            return MapFeed.Call(future: promise.future)
-          }
-          self.core.submit(ChunkCall(calls, attachments: attachments, error: error, promise: promise))
-          return MapFeed.Call(future: promise.future)
+          failure = error
         }
       }
-      if calls.isEmpty { return nil }
-      self.core.submit(ChunkCall(calls, attachments: attachments, error: nil, promise: promise))
+      if calls.isEmpty, failure == nil { return nil }
+      let stopLine = StopLine()
+      let promise = Promise<Chunk<Value>>(cancellation: stopLine.token())
+      if calls.isEmpty {
+        promise.fulfil(Chunk(error: failure))
+      } else {
+        self.core.submit(
+          ChunkCall(calls, attachments: attachments, error: failure, promise: promise, stopLine: stopLine))
+      }
       return MapFeed.Call(future: promise.future)
     }
     let feed = MapFeed(

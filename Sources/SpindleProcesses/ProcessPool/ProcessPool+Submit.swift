@@ -58,10 +58,11 @@ extension ProcessPool {
   }
 
   func submit<Value: Sendable>(_ makeCall: (AttachmentList) throws -> Call<Value>) -> Future<Value> {
-    let promise = Promise<Value>()
+    let stopLine = StopLine()
+    let promise = Promise<Value>(cancellation: stopLine.token())
     let attachments = AttachmentList()
     do {
-      core.submit(SingleCall(try makeCall(attachments), attachments: attachments, promise: promise))
+      core.submit(SingleCall(try makeCall(attachments), attachments: attachments, promise: promise, stopLine: stopLine))
     } catch {
       promise.fail(error)
     }

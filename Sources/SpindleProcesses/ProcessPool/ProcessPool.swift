@@ -18,7 +18,7 @@ internal import Synchronization
 /// What can be sent: functions, static methods, initialisers, and closures that capture nothing; arguments and results that
 /// are `Codable`; `Job` values. A closure with captures is refused: its future has failed with `CapturedContextError`, which
 /// names them. Workers do not run `main`, and share no memory with the program: globals have their initial values, except
-/// those declared in main.swift, which have none. Standard streams are the program's own.
+/// those declared in main.swift, which have none. Standard output and error are the program's own.
 ///
 /// Workers are started when there are more calls than idle workers, and sleep without waking up while there is nothing to do. Each has
 /// one call at a time; calls begin in the order in which they were submitted.

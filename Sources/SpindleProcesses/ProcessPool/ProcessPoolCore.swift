@@ -27,7 +27,8 @@ final class ProcessPoolCore: Sendable {
 
   private enum Deed {
     case start(Int)
-    case send(ControlFrame, WorkerProcess)
+    case run(PoolCall, UInt64, WorkerCell, WorkerProcess)
+    case dismiss(WorkerProcess)
     case fail([PoolCall], BrokenPoolError)
     case end
   }
@@ -93,7 +94,8 @@ final class ProcessPoolCore: Sendable {
   private func received(_ frame: ControlFrame, from number: Int, _ process: WorkerProcess) {
     switch frame.kind {
     case .ready:
-      if let error = failure(ofInitializer: frame) { return fail(error) }
+      // A pool that is broken gives it nothing to do: then it is dismissed.
+      if let error = failure(ofInitializer: frame) { fail(error) }
       let (_, deeds) = settle { state in
         state.members[number]?.process = process
         state.board.workerIsReady(number)
@@ -102,7 +104,10 @@ final class ProcessPoolCore: Sendable {
     case .reply, .batchReply:
       let (call, deeds) = settle { $0.board.workerFinished(number) }
       // First, because the deeds may be the end.
-      if let call { resolve { call.finish(frame) } }
+      if let call {
+        call.stopLine.disconnect()
+        resolve { call.finish(frame) }
+      }
       perform(deeds)
     default: break
     }
@@ -126,6 +131,7 @@ final class ProcessPoolCore: Sendable {
       return call
     }
     if let lost {
+      lost.stopLine.disconnect()
       resolve {
         let detail = lost.losses < Self.patience ? died.detail : "\(lost.losses) workers died as they received this call"
         lost.fail(
@@ -157,11 +163,10 @@ final class ProcessPoolCore: Sendable {
         case .start(let number): deeds.append(.start(number))
         case .run(let call, let number):
           state.members[number]!.handed += 1
-          deeds.append(.send(call.frame, state.members[number]!.process!))
+          let member = state.members[number]!
+          deeds.append(.run(call, member.handed, member.cell, member.process!))
         case .dismiss(let number):
-          if let process = state.members[number]?.process {
-            deeds.append(.send(ControlFrame(kind: .dismissal), process))
-          }
+          if let process = state.members[number]?.process { deeds.append(.dismiss(process)) }
         case .giveUp(let calls):
           let error = state.broken ?? BrokenPoolError(
             pool: name, reason: "its workers do not start: \(state.lastFailure.map { "\($0)" } ?? "unknown")",
@@ -181,7 +186,10 @@ final class ProcessPoolCore: Sendable {
     for deed in deeds {
       switch deed {
       case .start(let number): start(number)
-      case .send(let frame, let process): process.send(frame)
+      case .run(let call, let number, let cell, let process):
+        process.send(call.frame)
+        call.stopLine.connect(.init(number: number, cell: cell, process: process))
+      case .dismiss(let process): process.send(ControlFrame(kind: .dismissal))
       case .fail(let calls, let error): resolve { for call in calls { call.fail(error) } }
       case .end:
         OpenProcessPools.remove(self)

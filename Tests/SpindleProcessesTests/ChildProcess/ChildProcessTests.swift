@@ -291,7 +291,7 @@ private enum Place {
       for child in children { child.start() }
       for (n, child) in children.enumerated() { #expect(try child.join() == 2 * n) }
     }
-    #expect(openDescriptors() == before)
+    #expect(newDescriptors(since: before) == [:])
     #expect(zombies() == [])
   }
 

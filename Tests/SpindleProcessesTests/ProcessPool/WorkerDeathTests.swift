@@ -18,10 +18,13 @@ enum End {
   }
   /// While its result is on the way: somebody reads, but the socket still holds some of it.
   static func whileReplying(_ size: Int) -> [UInt8] {
-    OSThread.spawn {
+    let isWatching = Latch(1)
+    OSThread.spawn(isDaemon: true) {
+      isWatching.countDown()
       while spindle_test_unsent(3) == 0 {}
       raise(SIGKILL)
     }
+    isWatching.wait()
     return [UInt8](repeating: 7, count: size)
   }
   static func atStart() { raise(SIGKILL) }
@@ -147,7 +150,7 @@ enum End {
       for future in futures { _ = try future.error() }
       _ = try? pool.submit(End.whileReplying, 10_000_000).result()
     }
-    #expect(openDescriptors() == before)
+    #expect(newDescriptors(since: before) == [:])
     #expect(children() == [])
   }
 }

@@ -160,6 +160,11 @@ func openDescriptors() -> [String: String] {
   return found
 }
 
+/// Those that were not open before. (One of an earlier test may be closed meanwhile, when its last reference goes.)
+func newDescriptors(since before: [String: String]) -> [String: String] {
+  openDescriptors().filter { before[$0.key] != $0.value }
+}
+
 /// The children of this process that ended and were not reaped.
 func zombies() -> [pid_t] {
   var found: [pid_t] = []

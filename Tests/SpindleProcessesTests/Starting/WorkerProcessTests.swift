@@ -195,7 +195,7 @@ private let echo: WorkerEntry = {
       for worker in workers { worker.send(ControlFrame(kind: .message(0), bytes: Array("stop".utf8))) }
       for witness in witnesses { #expect(try witness.waitForEnd().exitStatus == .exited(7)) }
     }
-    #expect(openDescriptors() == before)
+    #expect(newDescriptors(since: before) == [:])
     #expect(zombies() == [])
   }
 
