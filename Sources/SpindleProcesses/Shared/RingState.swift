@@ -26,6 +26,7 @@ struct RingState {
   /// Whether it can have been written by this code. What fails this was damaged, and nothing in it may be used.
   var isPlausible: Bool {
     size >= Self.firstSize && size <= Self.lastSize && size & (size - 1) == 0 && tail >= head && tail - head <= size
-      && tail < Self.limit && puts < Self.limit && puts >= takes && done <= puts && committed <= size && (head == tail) == (puts == takes) && isShutDown <= 1
+      && tail < Self.limit && puts < Self.limit && puts >= takes
+      && done <= puts && committed <= size && (head == tail) == (puts == takes) && isShutDown <= 1
   }
 }

@@ -3,8 +3,8 @@ import SpindleQueues
 internal import SpindleThreads
 
 extension SharedQueue {
-  /// Takes the next element, and waits while there is none. Throws `QueueError.shutDown` when there will be none any more,
-  /// and what decoding the element throws; then that element is gone.
+  /// Takes the next element, and waits while there is none. Throws `QueueError.shutDown` when there will be none any
+  /// more, and what decoding the element throws; then that element is gone.
   @available(*, noasync, message: "in a task use 'try await get'")
   public func get() throws -> Item { try get(until: .never) }
 

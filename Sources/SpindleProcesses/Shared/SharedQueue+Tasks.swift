@@ -41,6 +41,8 @@ extension SharedQueue {
 
   nonisolated(nonsending) private func join(until deadline: Deadline) async throws -> Bool {
     let body = try body.get()
-    return try await body.allDone.wait("the tasks of a shared queue to be done", until: deadline) { body.ring.isAllDone }
+    return try await body.allDone.wait("the tasks of a shared queue to be done", until: deadline) {
+      body.ring.isAllDone
+    }
   }
 }

@@ -17,13 +17,15 @@ import SpindleQueues
 /// Elements travel as copies, in the encoding of arguments and results: `put` encodes, and throws what that throws;
 /// `get` decodes. They may have any size that fits in memory: 0 bytes and 100 MB. A put waits only while `capacity`
 /// elements are in the queue, and never when there is no capacity: then the queue takes memory as it needs it. When
-/// there is none, `put` throws ``SharedMemoryError``, and so does every call that can throw if the queue could not even be
+/// there is none, `put` throws ``SharedMemoryError``, and so does every call that can throw if the queue could not
+/// even be
 /// made.
 ///
 /// Elements leave in the order in which they went in. Of several that wait, in whichever process, any may be next.
 /// Threads block, tasks are suspended; a cancelled task stops waiting and takes nothing.
 ///
-/// A process may die at any moment, also in the middle of a call: the queue goes on for the others, whole. What is lost is
+/// A process may die at any moment, also in the middle of a call: the queue goes on for the others, whole. What is
+/// lost is
 /// at most the one element the dead process had taken and not yet used, and nobody will say `taskDone` for that.
 /// What a process did before a put is visible to whoever gets that element, as far as it lies in shared memory.
 public final class SharedQueue<Item: Codable & Sendable>: Codable, Sendable {

@@ -56,7 +56,8 @@ internal import Synchronization
         expected: now, desired: now - claimed, ordering: .acquiringAndReleasing)
       if exchanged {
         unsafe epoch.pointee.wrappingAdd(1, ordering: .releasing)  // W5
-        unsafe spindle_shared_wake(UnsafeRawPointer(epoch).assumingMemoryBound(to: UInt32.self), Int32(clamping: claimed))  // W6
+        let word = unsafe UnsafeRawPointer(epoch).assumingMemoryBound(to: UInt32.self)
+        unsafe spindle_shared_wake(word, Int32(clamping: claimed))  // W6
         return
       }
       now = seen

@@ -241,7 +241,8 @@ private func useQueues() async throws -> [String] {
     var random = SplitMix64(seed: 11)
     for round in 0..<15 {
       let victims = [
-        ChildProcess(target: produceSealedForEver, queue, 10 + round), ChildProcess(target: produceSealedForEver, queue, 100 + round),
+        ChildProcess(target: produceSealedForEver, queue, 10 + round),
+        ChildProcess(target: produceSealedForEver, queue, 100 + round),
       ]
       for victim in victims { victim.start() }
       // Until they are at it, and then some.
