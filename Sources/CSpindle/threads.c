@@ -80,14 +80,34 @@ int spindle_thread_start(size_t stack_size, void *(*body)(void *), void *context
 
 uintptr_t spindle_thread_handle(void) { return (uintptr_t)pthread_self(); }
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#endif
+#endif
+
 int spindle_thread_join(uintptr_t handle, int64_t deadline) {
   if (deadline == SPINDLE_NEVER) return pthread_join((pthread_t)handle, NULL);
   if (deadline < 0) return pthread_tryjoin_np((pthread_t)handle, NULL);
+#ifdef THREAD_SANITIZER
+  // It does not know the next call, and would keep the handle. The thread is in its last steps: see ThreadRecord.
+  return pthread_join((pthread_t)handle, NULL);
+#endif
   struct timespec t = {deadline / 1000000000, deadline % 1000000000};
   return pthread_clockjoin_np((pthread_t)handle, NULL, CLOCK_MONOTONIC, &t);
 }
 
-void spindle_thread_detach(uintptr_t handle) { pthread_detach((pthread_t)handle); }
+void spindle_thread_detach(uintptr_t handle) {
+#ifdef THREAD_SANITIZER
+  // ThreadSanitizer forgets a handle only after pthread_detach has returned; by then a new thread may have it, which
+  // ends the program with an error inside the sanitizer. Whoever is detached here has ended or is the caller.
+  if (!pthread_equal((pthread_t)handle, pthread_self())) {
+    pthread_join((pthread_t)handle, NULL);
+    return;
+  }
+#endif
+  pthread_detach((pthread_t)handle);
+}
 
 void spindle_thread_set_name(int32_t thread, const char *name) {
   if (thread == spindle_thread_id()) {
