@@ -42,11 +42,19 @@ import Testing
     }
   }
 
+  @Test func `the documentation's cheat sheet is the tour's`() throws {
+    let page = try contents(root + "/Sources/Spindle/Spindle.docc/CheatSheet.md")
+    #expect(page == Tour.article, "write it anew: spindle tour --article > Sources/Spindle/Spindle.docc/CheatSheet.md")
+  }
+
+  /// The package's folder.
+  private var root: String {
+    #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+  }
+
   /// The texts of the files with stops, beside this one in the package.
   private func sourceFiles() throws -> [String] {
-    var parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
-    parts.removeLast(3)
-    let directory = parts.joined(separator: "/") + "/Sources/SpindleCLI/Tour/Stops"
+    let directory = root + "/Sources/SpindleCLI/Tour/Stops"
     guard let stream = unsafe opendir(directory) else { throw SpindleProgram.Problem(description: directory) }
     defer { unsafe closedir(stream) }
     var texts: [String] = []

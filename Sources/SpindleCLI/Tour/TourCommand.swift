@@ -10,7 +10,14 @@ struct TourCommand: ParsableCommand {
   @Argument(help: "The section to run.")
   var section: String?
 
+  @Flag(help: "Print all of it as the documentation's article instead of running it.")
+  var article = false
+
   func run() throws {
+    if article {
+      Output.write(Tour.article)
+      return
+    }
     var sections = Tour.sections
     if let section {
       sections = sections.filter { $0.name == section }

@@ -7,8 +7,8 @@
 ///     starting ──► idle ◄──► running ──► dismissed ──► gone
 ///
 /// A dismissed worker counts no more: however long it takes to end, others take its place.
-struct CallBoard<Call> {
-  enum Step {
+package struct CallBoard<Call> {
+  package enum Step {
     /// Start a worker with this number.
     case start(Int)
     /// Hand the call to the worker.
@@ -45,22 +45,22 @@ struct CallBoard<Call> {
   private var dismissed = 0
   private var lastNumber = -1
   private var failedStarts = 0
-  private(set) var isClosed = false
+  package private(set) var isClosed = false
   private var hasEnded = false
 
-  init(maxWorkers: Int, maxTasksPerChild: Int? = nil) {
+  package init(maxWorkers: Int, maxTasksPerChild: Int? = nil) {
     self.maxWorkers = maxWorkers
     self.maxTasksPerChild = maxTasksPerChild ?? .max
   }
 
   // MARK: What happened
 
-  mutating func add(_ call: Call) { line.append(call) }
+  package mutating func add(_ call: Call) { line.append(call) }
 
   /// A call that had been handed out without being begun is the next one again.
-  mutating func putBack(_ call: Call) { line.prepend(call) }
+  package mutating func putBack(_ call: Call) { line.prepend(call) }
 
-  mutating func workerIsReady(_ number: Int) {
+  package mutating func workerIsReady(_ number: Int) {
     guard case .starting? = workers[number]?.phase else { return }
     starting -= 1
     failedStarts = 0
@@ -69,7 +69,7 @@ struct CallBoard<Call> {
   }
 
   /// The worker is done with its call. Nil when it had none.
-  mutating func workerFinished(_ number: Int) -> Call? {
+  package mutating func workerFinished(_ number: Int) -> Call? {
     guard case .running(let call)? = workers[number]?.phase else { return nil }
     failedStarts = 0
     workers[number]!.finished += 1
@@ -83,7 +83,7 @@ struct CallBoard<Call> {
   }
 
   /// The worker is gone, or never came. Gives the call that it had in hand.
-  mutating func workerEnded(_ number: Int) -> Call? {
+  package mutating func workerEnded(_ number: Int) -> Call? {
     guard let worker = workers.removeValue(forKey: number) else { return nil }
     switch worker.phase {
     case .starting:
@@ -99,16 +99,16 @@ struct CallBoard<Call> {
   }
 
   /// Takes in nothing more. What is in line is still done.
-  mutating func close() { isClosed = true }
+  package mutating func close() { isClosed = true }
 
   /// Takes all that is in line.
-  mutating func drain() -> [Call] { line.removeAll() }
+  package mutating func drain() -> [Call] { line.removeAll() }
 
   // MARK: What to do
 
   /// The next step; nil when there is none until something else happens. `claim` takes the right to run a call, and is
   /// false for one that was cancelled.
-  mutating func next(claim: (Call) -> Bool) -> Step? {
+  package mutating func next(claim: (Call) -> Bool) -> Step? {
     if let number = spent.popLast() { return .dismiss(number) }
     while let number = idle.last, let call = line.popFirst() {
       guard claim(call) else { continue }

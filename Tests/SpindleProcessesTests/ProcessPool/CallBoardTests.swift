@@ -1,7 +1,7 @@
 import SpindleTestSupport
 import Testing
 
-@testable import SpindleProcesses
+import SpindleProcesses
 
 /// A board with steps that tests can compare.
 private struct Table {
