@@ -97,7 +97,7 @@ private func useQueues() async throws -> [String] {
 }
 
 /// One queue and several processes.
-@Suite(.serialized, .watchdog(seconds: 180)) struct SharedQueueProcessTests {
+@Suite(.oneAtATime, .watchdog(seconds: 180)) struct SharedQueueProcessTests {
   @Test func `elements go from the program to a child`() throws {
     let queue = SharedQueue<Int>(capacity: 5)
     let child = ChildProcess(target: sum, queue)
@@ -296,21 +296,9 @@ private func useQueues() async throws -> [String] {
     #expect(nested.isEmpty)
   }
 
-  @Test func `what is no queue is an error`() throws {
-    let list = AttachmentList()
-    let bytes = try Wire.encode(SharedQueue<Int>(), attachments: list)
-    // The descriptor did not come.
-    #expect(throws: DecodingError.self) {
-      try Wire.decode(SharedQueue<Int>.self, from: bytes, attachments: AttachmentList())
-    }
-    let descriptors = openDescriptors()
-    // Another descriptor came: a device, a file.
-    for other in unsafe [open("/dev/null", O_RDWR), open("/proc/self/exe", O_RDONLY)] {
-      #expect(throws: SharedMemoryError.self) {
-        try Wire.decode(SharedQueue<Int>.self, from: bytes, attachments: AttachmentList(received: [other]))
-      }
-    }
-    #expect(openDescriptors() == descriptors)
+  @Test func `what is no queue is an error`() async {
+    // In a process of its own: what other tests open meanwhile does not count.
+    await #expect(processExitsWith: .success) { try decodeWhatIsNoQueue() }
   }
 
   @Test func `damaged memory is an error, not a crash`() throws {
@@ -331,4 +319,21 @@ private func useQueues() async throws -> [String] {
       }
     }
   }
+}
+
+private func decodeWhatIsNoQueue() throws {
+  let list = AttachmentList()
+  let bytes = try Wire.encode(SharedQueue<Int>(), attachments: list)
+  // The descriptor did not come.
+  #expect(throws: DecodingError.self) {
+    try Wire.decode(SharedQueue<Int>.self, from: bytes, attachments: AttachmentList())
+  }
+  let descriptors = openDescriptors()
+  // Another descriptor came: a device, a file.
+  for other in unsafe [open("/dev/null", O_RDWR), open("/proc/self/exe", O_RDONLY)] {
+    #expect(throws: SharedMemoryError.self) {
+      try Wire.decode(SharedQueue<Int>.self, from: bytes, attachments: AttachmentList(received: [other]))
+    }
+  }
+  #expect(openDescriptors() == descriptors)
 }
