@@ -153,3 +153,11 @@ public class AnyFuture: @unchecked Sendable {
 extension AnyFuture: CancellationSource {
   package final var isCancellationRequested: Bool { token.load()?.isRequested ?? false }
 }
+
+/// A future is itself and no other: what it gives does not matter. So futures can be keys of a dictionary, and be looked
+/// for among those that have ended.
+extension AnyFuture: Hashable {
+  public static func == (a: AnyFuture, b: AnyFuture) -> Bool { a === b }
+
+  public final func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}

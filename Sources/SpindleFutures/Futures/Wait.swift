@@ -19,6 +19,7 @@ public enum WaitUntil: Sendable {
 /// Both lists keep the order of `futures`, each future once. When time runs out nothing is thrown: look at `notDone`.
 /// Without futures it returns at once. Futures of different types can be given as `[AnyFuture]`.
 @available(*, noasync, message: "a task must not block its thread: use 'try await wait(for:)'")
+@discardableResult
 public func wait<Awaited: AnyFuture>(
   for futures: some Sequence<Awaited>, timeout: Duration? = nil, until goal: WaitUntil = .allCompleted
 ) -> (done: [Awaited], notDone: [Awaited]) {
@@ -37,6 +38,7 @@ public func wait<Awaited: AnyFuture>(
 
 /// The same without blocking a thread. Cancelling the waiting task ends the wait with `CancellationError`; the
 /// futures go on.
+@discardableResult
 nonisolated(nonsending) public func wait<Awaited: AnyFuture>(
   for futures: some Sequence<Awaited>, timeout: Duration? = nil, until goal: WaitUntil = .allCompleted
 ) async throws(CancellationError) -> (done: [Awaited], notDone: [Awaited]) {

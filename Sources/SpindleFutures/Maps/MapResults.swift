@@ -7,7 +7,8 @@ import SpindleGround
 ///     for try await page in pool.map(urls, { try download($0) }) { show(page) }
 ///
 /// `Failure` is `Never` when neither the closure throws nor a time-out was given: then this is a plain `Sequence`.
-/// Otherwise read it with `next()`, `collect()`, or `for try await`; the first error ends it and cancels the calls
+/// Otherwise read it with `next()`, `collect()`, or `for try await`; where an array or a plain sequence is wanted,
+/// `try pool.map` gives an array, with all values there. The first error ends it and cancels the calls
 /// that have not begun. So does letting go of it after having begun to read. It can be read once, by one reader at a
 /// time.
 public struct MapResults<Value: Sendable, Failure: Error> {

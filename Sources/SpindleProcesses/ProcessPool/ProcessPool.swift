@@ -111,3 +111,20 @@ nonisolated(nonsending) public func withProcessPool<Result, Failure: Error>(
     throw error
   }
 }
+
+/// The same for a body without `await`, called from a task: the compiler would not take it for an asynchronous one.
+nonisolated(nonsending) public func withProcessPool<Result, Failure: Error>(
+  maxWorkers: Int? = nil, initializer: (@Sendable () throws -> Void)? = nil, maxTasksPerChild: Int? = nil,
+  startMethod: StartMethod = .spawn, _ body: (ProcessPool) throws(Failure) -> Result
+) async throws(Failure) -> Result {
+  let pool = ProcessPool(
+    maxWorkers: maxWorkers, initializer: initializer, maxTasksPerChild: maxTasksPerChild, startMethod: startMethod)
+  do {
+    let result = try body(pool)
+    await pool.shutdown()
+    return result
+  } catch {
+    await pool.shutdown()
+    throw error
+  }
+}
