@@ -24,8 +24,8 @@ extension ParkingSpot {
     var reserving = false
     defer { if reserving { unreserve() } }
     while true {
-      reserving = overtaken >= Self.patience
-      enqueue(waiter, first: overtaken > 0, reserving: reserving)  // S2
+      let mayReserve = !reserving && overtaken >= Self.patience
+      if enqueue(waiter, first: overtaken > 0, reserving: mayReserve) { reserving = true }  // S2
       atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
       if reserving || !isReserved, attempt() {  // S4
         leave(waiter)

@@ -19,12 +19,15 @@ import Synchronization
 // SAFETY: all state is the atomic word and, behind its guard bit, the waiters' links.
 @usableFromInline
 package struct ParkingSpot: ~Copyable, @unchecked Sendable {
-  /// Bit 0: the guard. Bit 1: reserved. The rest: the first waiter or 0. The list is a ring of references.
+  /// Bit 0: the guard. Bits 1 to 3: how many have reserved, the mark. The rest: the first waiter or 0. The list is a
+  /// ring of references; objects lie at multiples of 16, as `malloc` promises on 64-bit systems.
   @usableFromInline let word = Atomic<UInt>(0)
 
   @usableFromInline static var guardBit: UInt { 1 }
-  @usableFromInline static var reservedBit: UInt { 2 }
-  static var bits: UInt { 3 }
+  /// One reservation.
+  static var reservation: UInt { 2 }
+  @usableFromInline static var reservations: UInt { 14 }
+  static var bits: UInt { 15 }
 
   /// A waiter that others overtook this often while it was waking up is served before any newcomer.
   static var patience: Int { 8 }
@@ -126,14 +129,14 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
   /// Whether a waiter was overtaken too often: newcomers line up behind it instead of trying.
   @inlinable
   package var isReserved: Bool {
-    word.load(ordering: .relaxed) & Self.reservedBit != 0
+    word.load(ordering: .relaxed) & Self.reservations != 0
   }
 
-  /// The waiter that reserved the spot has ended. All try again: those who lined up meanwhile did not look.
+  /// A waiter that reserved the spot has ended. After the last all try again: those who lined up meanwhile did not look.
   func unreserve() {
-    let head = lockGuard()
-    unlockGuard(head & ~Self.reservedBit)
-    _ = end(.max, code: 0)
+    let head = lockGuard() - Self.reservation
+    unlockGuard(head)
+    if head & Self.reservations == 0 { _ = end(.max, code: 0) }
   }
 
   // MARK: The list, behind the guard
@@ -157,12 +160,16 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
     word.store(head, ordering: .releasing)  // pairs with the acquiring half of lockGuard
   }
 
-  /// Lists a waiter, as the last or (for one that was woken and overtaken) as the first.
-  func enqueue(_ waiter: Waiter, first: Bool = false, reserving: Bool = false) {
+  /// Lists a waiter, as the last or (for one that was woken and overtaken) as the first. True when it has reserved:
+  /// not if more than seven would; it has the next chance when it is overtaken again.
+  @discardableResult
+  func enqueue(_ waiter: Waiter, first: Bool = false, reserving: Bool = false) -> Bool {
     var head = append(waiter, to: lockGuard())
     // In a ring the last becomes the first by moving the head to it.
     if first { head = Self.word(of: waiter) | head & Self.bits }
-    unlockGuard(reserving ? head | Self.reservedBit : head)
+    let reserves = reserving && head & Self.reservations != Self.reservations
+    unlockGuard(reserves ? head + Self.reservation : head)
+    return reserves
   }
 
   /// Takes a waiter out of the list if a waker has not done so. True when it was still listed.
@@ -233,7 +240,9 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
   }
 
   private static func word(of waiter: Waiter) -> UInt {
-    unsafe UInt(bitPattern: Unmanaged.passUnretained(waiter).toOpaque())
+    let word = unsafe UInt(bitPattern: Unmanaged.passUnretained(waiter).toOpaque())
+    assert(word & bits == 0, "an object does not lie at a multiple of 16")
+    return word
   }
 
   // SAFETY: a listed waiter is kept alive by its neighbours in the ring, or by itself when it is alone.

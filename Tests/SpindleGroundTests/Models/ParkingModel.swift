@@ -20,7 +20,8 @@ struct ParkingState: Hashable {
   /// What is waited for: `attempt` takes one.
   var permits: UInt8 = 0
   var isGuarded = false
-  var isReserved = false
+  /// A bit for each thread that has reserved.
+  var reservedBy: UInt8 = 0
   /// The waiters in the list, by the number of their thread.
   var list = Line()
   /// Waiters that wakers have taken out and not ended yet, in order, and who took each (1 + thread).
@@ -45,6 +46,7 @@ struct ParkingState: Hashable {
   static let success: UInt8 = 1
   static let failure: UInt8 = 2
 
+  var isReserved: Bool { reservedBy != 0 }
   var wordIsZero: Bool { !isGuarded && !isReserved && list.isEmpty }
 
   mutating func attempt() -> Bool {
@@ -139,7 +141,7 @@ struct ParkingModel {
     program.step("S2b append, release the guard") { state in
       if state.list.contains(id) { return .fail("a waiter is appended that is still listed") }
       if state.overtaken[me] > 0 { state.list.prepend(id) } else { state.list.append(id) }
-      if reserves(state, me) { state.isReserved = true }
+      if state.overtaken[me] >= patience { state.reservedBy |= 1 << id }
       state.isGuarded = false
       return flaw == .sleepsWithoutARecheck || flaw == .looksBeforeItRegisters ? .go("S5a") : .next
     }
@@ -163,10 +165,10 @@ struct ParkingModel {
       return reserves(state, me) ? .next : .go("E1")
     }
     program.step("R2 take the guard to end the reservation") { $0.lockGuard() }
-    program.step("R3 clear the mark, release the guard") { state in
-      state.isReserved = false
+    program.step("R3 one reservation fewer, release the guard; others have reserved: done") { state in
+      state.reservedBy &= ~(1 << id)
       state.isGuarded = false
-      return flaw == .reservationEndsSilently ? .go("E1") : .next
+      return state.isReserved || flaw == .reservationEndsSilently ? .go("E1") : .next
     }
     wake(&program, me, "U", count: 8, next: "E1")
     program.step("E1 the wait has returned; give back") { state in
@@ -178,7 +180,7 @@ struct ParkingModel {
     program.step("E2 done") { _ in .finish }
   }
 
-  private func reserves(_ state: State, _ me: Int) -> Bool { state.overtaken[me] >= patience }
+  private func reserves(_ state: State, _ me: Int) -> Bool { state.reservedBy & 1 << UInt8(me) != 0 }
 
   private func sleep(_ program: inout Program<State>, _ me: Int, _ kind: Kind) {
     let id = UInt8(me)

@@ -8,7 +8,8 @@ import SpindleTestSupport
 /// waits on one spot once.
 struct Spot: Hashable {
   var isGuarded = false
-  var isReserved = false
+  /// A bit for each thread that has reserved.
+  var reservedBy: UInt8 = 0
   /// The waiters by the number of their thread.
   var list = Line()
   /// Taken out by a waker and not ended yet, and by whom (1 + thread).
@@ -21,6 +22,8 @@ struct Spot: Hashable {
 
   static let success: UInt8 = 1
   static let failure: UInt8 = 2
+
+  var isReserved: Bool { reservedBy != 0 }
 
   /// `ParkingSpot.hasWaiters`.
   var hasWaiters: Bool { isGuarded || isReserved || !list.isEmpty }
@@ -81,7 +84,7 @@ struct SpotSteps<State: Hashable> {
   ) {
     if !isFine { return waitCoarsely(&program, me, isTimed: isTimed, success: success, failure: failure, attempt) }
     let (spot, patience, id) = (spot, patience, UInt8(me))
-    func reserves(_ state: State) -> Bool { state[keyPath: spot].overtaken[me] >= patience }
+    func reserves(_ state: State) -> Bool { state[keyPath: spot].reservedBy & 1 << id != 0 }
     program.step("\(prefix)S1 attempt unless reserved") { state in
       if state[keyPath: spot].isReserved { return .next }
       guard let isDone = attempt(&state) else { return .blocked }
@@ -93,7 +96,7 @@ struct SpotSteps<State: Hashable> {
       } else {
         state[keyPath: spot].list.append(id)
       }
-      if reserves(state) { state[keyPath: spot].isReserved = true }
+      if state[keyPath: spot].overtaken[me] >= patience { state[keyPath: spot].reservedBy |= 1 << id }
       return .next
     }
     program.step("\(prefix)S4 attempt unless reserved by another") { state in
@@ -135,9 +138,9 @@ struct SpotSteps<State: Hashable> {
       return .go("\(prefix)S2a")
     }
     program.step("\(prefix)R1 end of a reservation") { state in reserves(state) ? .next : .go("\(prefix)R9") }
-    guarded(&program, "R2 clear the mark") { state in
-      state[keyPath: spot].isReserved = false
-      return .next
+    guarded(&program, "R2 end its reservation") { state in
+      state[keyPath: spot].reservedBy &= ~(1 << id)
+      return state[keyPath: spot].isReserved ? .go("\(prefix)R9") : .next
     }
     wake(&program, me, "U", count: 8, next: "\(prefix)R9")
     program.step("\(prefix)R9 return") { state in
