@@ -47,6 +47,11 @@ import Testing
     #expect(page == Tour.article, "write it anew: spindle tour --article > Sources/Spindle/Spindle.docc/CheatSheet.md")
   }
 
+  @Test func `the first lines of the README are the example that is built and run`() throws {
+    let example = try contents(root + "/Examples/Sources/readme/main.swift")
+    #expect(try contents(root + "/README.md").contains("```swift\n\(example)```\n"))
+  }
+
   /// The package's folder.
   private var root: String {
     #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
