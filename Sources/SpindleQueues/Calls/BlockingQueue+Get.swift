@@ -2,7 +2,7 @@ import SpindleGround
 
 extension BlockingQueue where Element: ~Copyable {
   /// Takes the next element, and waits while there is none. Throws `.shutDown` when there will be none any more.
-  @available(*, noasync, message: "in a task use 'try await get'")
+  @available(*, noasync, message: "in a task use 'try await get'; in main.swift inside a func")
   @inlinable
   public final func get() throws(QueueError) -> sending Element {
     try get(until: .never)
@@ -10,7 +10,7 @@ extension BlockingQueue where Element: ~Copyable {
 
   /// Takes the next element, and waits up to `timeout` while there is none; zero or less tries once.
   /// Throws `.empty` when the time is over, `.shutDown` when there will be none any more.
-  @available(*, noasync, message: "in a task use 'try await get'")
+  @available(*, noasync, message: "in a task use 'try await get'; in main.swift inside a func")
   @inlinable
   public final func get(timeout: Duration) throws(QueueError) -> sending Element {
     try get(until: Deadline(after: timeout))

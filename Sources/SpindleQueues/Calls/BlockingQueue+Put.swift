@@ -2,7 +2,7 @@ import SpindleGround
 
 extension BlockingQueue where Element: ~Copyable {
   /// Puts an element in, and waits while the queue is full. Throws `.shutDown`, also when that happens meanwhile.
-  @available(*, noasync, message: "in a task use 'try await put'")
+  @available(*, noasync, message: "in a task use 'try await put'; in main.swift inside a func")
   @inlinable
   public final func put(_ item: consuming sending Element) throws(QueueError) {
     try put(item, until: .never)
@@ -10,7 +10,7 @@ extension BlockingQueue where Element: ~Copyable {
 
   /// Puts an element in, and waits up to `timeout` while the queue is full; zero or less tries once.
   /// Throws `.full` when the time is over.
-  @available(*, noasync, message: "in a task use 'try await put'")
+  @available(*, noasync, message: "in a task use 'try await put'; in main.swift inside a func")
   @inlinable
   public final func put(_ item: consuming sending Element, timeout: Duration) throws(QueueError) {
     try put(item, until: Deadline(after: timeout))

@@ -7,11 +7,11 @@ extension BlockingQueue where Element: ~Copyable {
   public final func taskDone() { unsafe state.pointee.taskDone() }
 
   /// Waits until `taskDone` has been called for every element that was put.
-  @available(*, noasync, message: "in a task use 'try await join'")
+  @available(*, noasync, message: "in a task use 'try await join'; in main.swift inside a func")
   public final func join() { _ = join(until: .never) }
 
   /// Waits up to `timeout` until every element put is done. False when the time was over first.
-  @available(*, noasync, message: "in a task use 'try await join'")
+  @available(*, noasync, message: "in a task use 'try await join'; in main.swift inside a func")
   public final func join(timeout: Duration) -> Bool { join(until: Deadline(after: timeout)) }
 
   /// Suspends the task until every element put is done. Throws `CancellationError` when the task is cancelled before.

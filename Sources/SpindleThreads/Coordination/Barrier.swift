@@ -48,12 +48,12 @@ public final class Barrier: Sendable {
   public var isBroken: Bool { broken.load(ordering: .acquiring) }
 
   /// Waits until all parties are there. Returns the order of arrival.
-  @available(*, noasync, message: "blocks its thread; use await")
+  @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   @discardableResult
   public func wait() throws -> Int { try arrive(until: Deadline(after: timeout)) }
 
   /// Waits until all parties are there; breaks the barrier when that takes longer than `timeout`.
-  @available(*, noasync, message: "blocks its thread; use await")
+  @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   @discardableResult
   public func wait(timeout: Duration) throws -> Int { try arrive(until: Deadline(after: timeout)) }
 

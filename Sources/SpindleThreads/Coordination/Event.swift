@@ -33,14 +33,14 @@ public final class Event: Sendable {
   public func clear() { _ = change(from: 1) }
 
   /// Waits until the event is set.
-  @available(*, noasync, message: "blocks its thread; use await")
+  @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   @inlinable
   public func wait() {
     if !isSet { _ = wait(until: .never) }
   }
 
   /// Waits until the event is set, at most this long. False when time ran out.
-  @available(*, noasync, message: "blocks its thread; use await")
+  @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   @inlinable
   @discardableResult
   public func wait(timeout: Duration) -> Bool {

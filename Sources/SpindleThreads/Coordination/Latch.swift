@@ -44,13 +44,13 @@ public final class Latch: Sendable {
   }
 
   /// Waits until the latch is open.
-  @available(*, noasync, message: "blocks its thread; use await")
+  @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   public func wait() {
     if !isOpen { _ = spot.wait("a Latch") { isOpen } }
   }
 
   /// Waits until the latch is open, at most this long. False when time ran out.
-  @available(*, noasync, message: "blocks its thread; use await")
+  @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   @discardableResult
   public func wait(timeout: Duration) -> Bool {
     isOpen || spot.wait("a Latch", until: Deadline(after: timeout)) { isOpen }

@@ -39,14 +39,14 @@ public class Semaphore: @unchecked Sendable {
   public final func tryAcquire() -> Bool { !spot.isReserved && take() }
 
   /// Waits for a permit and takes it.
-  @available(*, noasync, message: "blocks its thread; use await")
+  @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   @inlinable
   public final func acquire() {
     if !tryAcquire() { _ = wait(until: .never) }
   }
 
   /// Takes a permit: waits for it, or with `blocking: false` only tries.
-  @available(*, noasync, message: "blocks its thread; use tryAcquire or await")
+  @available(*, noasync, message: "blocks its thread; use tryAcquire or await; in main.swift inside a func")
   @inlinable
   @discardableResult
   public final func acquire(blocking: Bool) -> Bool {
@@ -56,7 +56,7 @@ public class Semaphore: @unchecked Sendable {
   }
 
   /// Waits for a permit at most this long. Zero or less tries once. True when it was taken.
-  @available(*, noasync, message: "blocks its thread; use await")
+  @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   @inlinable
   public final func acquire(timeout: Duration) -> Bool {
     tryAcquire() || wait(until: Deadline(after: timeout))
@@ -88,8 +88,8 @@ public class Semaphore: @unchecked Sendable {
   /// Runs `body` with a permit; gives it back also when `body` throws.
   @inlinable
   public final func withPermit<Result: ~Copyable, Failure: Error>(
-    _ body: () throws(Failure) -> sending Result
-  ) throws(Failure) -> sending Result {
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     if !tryAcquire() { _ = wait(until: .never) }
     defer { release() }
     return try body()
@@ -97,11 +97,20 @@ public class Semaphore: @unchecked Sendable {
 
   /// Runs `body` with a permit, waiting for it without blocking a thread.
   public final func withPermit<Result>(
-    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> sending Result
-  ) async throws -> sending Result {
+    isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Result
+  ) async throws -> Result {
     _ = try await wait(until: .never)
     defer { release() }
     return try await body()
+  }
+
+  /// The same for a body without an `await`: in a task the wait for the permit must not block a thread either.
+  public final func withPermit<Result>(
+    isolation: isolated (any Actor)? = #isolation, _ body: () throws -> Result
+  ) async throws -> Result {
+    _ = try await wait(until: .never)
+    defer { release() }
+    return try body()
   }
 
   @inlinable

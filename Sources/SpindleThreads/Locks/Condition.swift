@@ -81,8 +81,8 @@ public final class Condition: Sendable {
 
   /// Runs `body` with the condition's lock held.
   public func withLock<Result: ~Copyable, Failure: Error>(
-    _ body: () throws(Failure) -> sending Result
-  ) throws(Failure) -> sending Result {
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     switch under {
     case .lock(let lock): try lock.withLock(body)
     case .rlock(let lock): try lock.withLock(body)

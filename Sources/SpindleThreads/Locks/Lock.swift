@@ -57,8 +57,8 @@ public final class Lock: Sendable {
   /// Runs `body` with the lock held; gives it back also when `body` throws.
   @inlinable
   public func withLock<Result: ~Copyable, Failure: Error>(
-    _ body: () throws(Failure) -> sending Result
-  ) throws(Failure) -> sending Result {
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     core.acquire()
     defer { core.release() }
     return try body()

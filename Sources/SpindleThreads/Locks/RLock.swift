@@ -76,8 +76,8 @@ public final class RLock: @unchecked Sendable {
   /// Runs `body` with the lock held; gives it back also when `body` throws.
   @inlinable
   public func withLock<Result: ~Copyable, Failure: Error>(
-    _ body: () throws(Failure) -> sending Result
-  ) throws(Failure) -> sending Result {
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     take()
     defer { release() }
     return try body()

@@ -58,8 +58,8 @@ public final class ReadWriteLock: Sendable {
   /// Runs `body` with the lock held for reading.
   @inlinable
   public func withReadLock<Result: ~Copyable, Failure: Error>(
-    _ body: () throws(Failure) -> sending Result
-  ) throws(Failure) -> sending Result {
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     takeForReading()
     defer { releaseRead() }
     return try body()
@@ -96,8 +96,8 @@ public final class ReadWriteLock: Sendable {
   /// Runs `body` with the lock held for writing.
   @inlinable
   public func withWriteLock<Result: ~Copyable, Failure: Error>(
-    _ body: () throws(Failure) -> sending Result
-  ) throws(Failure) -> sending Result {
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     takeForWriting()
     defer { releaseWrite() }
     return try body()

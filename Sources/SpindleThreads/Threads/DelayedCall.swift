@@ -36,11 +36,12 @@ public final class DelayedCall: Sendable {
   public func cancel() { isCancelled.set() }
 
   /// Waits until the closure has been called and has ended, or the call was cancelled.
-  @available(*, noasync, message: "blocks its thread; in async code: try await join()")
+  @available(*, noasync, message: "blocks its thread; in async code: try await join(); in main.swift inside a func")
   public func join() { _ = thread.record.join(until: .never) }
 
   /// The same, waiting at most this long. False when the time ran out.
-  @available(*, noasync, message: "blocks its thread; in async code: try await join(timeout:)")
+  @available(
+    *, noasync, message: "blocks its thread; in async code: try await join(timeout:); in main.swift inside a func")
   @discardableResult
   public func join(timeout: Duration) -> Bool { thread.record.join(until: Deadline(after: timeout)) }
 

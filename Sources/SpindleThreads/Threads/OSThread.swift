@@ -134,7 +134,7 @@ import Synchronization
   ///
   /// Any number of threads may join, any number of times: each gets the same. Joining a thread that was not started,
   /// or the thread that runs, is a mistake.
-  @available(*, noasync, message: "blocks its thread; in async code: try await join()")
+  @available(*, noasync, message: "blocks its thread; in async code: try await join(); in main.swift inside a func")
   @discardableResult
   public func join() throws(Failure) -> Success {
     _ = record.join(until: .never)
@@ -142,7 +142,8 @@ import Synchronization
   }
 
   /// The same, waiting at most this long; nil when the time ran out. Zero or less only looks.
-  @available(*, noasync, message: "blocks its thread; in async code: try await join(timeout:)")
+  @available(
+    *, noasync, message: "blocks its thread; in async code: try await join(timeout:); in main.swift inside a func")
   @discardableResult
   public func join(timeout: Duration) throws(Failure) -> Success? {
     guard record.join(until: Deadline(after: timeout)) else { return nil }

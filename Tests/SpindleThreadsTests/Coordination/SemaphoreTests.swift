@@ -66,6 +66,24 @@ import Testing
     #expect(semaphore.available == 1)
   }
 
+  @Test("a task waits in withPermit without blocking its thread, also for a body without an await")
+  @MainActor func bodyWithoutAwait() async throws {
+    let semaphore = Semaphore(0)
+    // On this very actor: it runs only when the wait below leaves the thread free.
+    let releaser = Task { semaphore.release() }
+    var runs = 0
+    try await semaphore.withPermit { runs += 1 }
+    await releaser.value
+    #expect(runs == 1)
+    #expect(semaphore.available == 1)
+    struct Failure: Error {}
+    await #expect(throws: Failure.self) {
+      let body: () throws -> Int = { throw Failure() }
+      return try await semaphore.withPermit(body)
+    }
+    #expect(semaphore.available == 1)
+  }
+
   @Test("a cancelled task stops waiting, takes no permit and wakes nobody") func cancellation() async throws {
     let semaphore = Semaphore(0)
     let task = Task { try await semaphore.acquire() }

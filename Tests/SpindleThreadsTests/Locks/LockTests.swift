@@ -16,6 +16,27 @@ import Testing
     #expect(!lock.isLocked)
   }
 
+  @Test("every closure form gives out state that is not Sendable, and takes a function by name")
+  func stateThatIsNotSendable() async throws {
+    final class Item {}
+    let items = [Item()]
+    func first() -> Item { items[0] }
+    let readWrite = ReadWriteLock()
+    #expect(Lock().withLock { items[0] } === items[0])
+    #expect(RLock().withLock { items[0] } === items[0])
+    #expect(Condition().withLock { items[0] } === items[0])
+    #expect(readWrite.withReadLock { items[0] } === items[0])
+    #expect(readWrite.withWriteLock { items[0] } === items[0])
+    #expect(Lock().withLock(first) === items[0])
+    let one = try await Semaphore(1).withPermit { items[0] }
+    #expect(one === items[0])
+    let other = try await Semaphore(1).withPermit {
+      await Task.yield()
+      return items[0]
+    }
+    #expect(other === items[0])
+  }
+
   @Test("may be released by another thread than the one that acquired it") func otherThread() {
     let lock = Lock()
     lock.acquire()
