@@ -57,7 +57,8 @@ import Testing
 
   private func model(_ scene: Scene, _ flaw: Flaw?) -> Model<State> {
     var model = Model("event, \(scene)", initial: State())
-    let spot = SpotSteps<State>(spot: \.spot, prefix: "v", isFine: true)
+    let isFine = scene == .pulse
+    let spot = SpotSteps<State>(spot: \.spot, prefix: "v", isFine: isFine)
     let waiters = 2
 
     model.threads("waiter", count: waiters) { program, me in
@@ -69,14 +70,14 @@ import Testing
       program.step("V2 seen = changes") { state in
         state.seen[me] = state.changes
         state.waits[me] = 1
-        return flaw == .wokenMeansSet ? .go("pS2a") : .go("vS1")
+        return flaw == .wokenMeansSet ? .go("pS2") : .go(isFine ? "vS1" : "vS2")
       }
       spot.wait(&program, me, isTimed: isTimed, success: "E1", failure: "E2") { state in
         if flaw == .plainFlag { return state.isSet }
         return state.seen[me] & 1 == 1 || state.changes != state.seen[me]
       }
       if flaw == .wokenMeansSet {
-        let parked = SpotSteps<State>(spot: \.spot, prefix: "p", isFine: true)
+        let parked = SpotSteps<State>(spot: \.spot, prefix: "p")
         parked.park(&program, me, isTimed: isTimed, woken: "E1", unneeded: "E1", failure: "E2") { !$0.isSet }
       }
       program.step("E1 let go") { state in
