@@ -56,6 +56,25 @@ private func refuse(_ number: Int) throws -> Int { if number == 2 { throw Oops()
     pool.shutdown()
   }
 
+  @Test func descriptionsSayHowItStands() {
+    let gate = Gate()
+    let value = pool.submit(double, 1)
+    let failure = pool.submit(refuse, 2)
+    wait(for: [value, failure])
+    let blocked = ThreadPool(maxWorkers: 1)
+    blocked.submit { gate.pass() }
+    let cancelled = blocked.submit(double, 1)
+    #expect("\(cancelled)" == "Future<Int>(pending)")
+    cancelled.cancel()
+    #expect("\(value) \(failure)" == "Future<Int>(returned Int) Future<Int>(threw Oops)")
+    #expect("\(cancelled)" == "Future<Int>(cancelled)")
+    gate.open()
+    blocked.shutdown()
+    #expect("\(pool)".hasSuffix(", maxWorkers: 2)"))
+    pool.shutdown()
+    #expect("\(pool)".hasSuffix(", maxWorkers: 2, shut down)"))
+  }
+
   @Test func withoutACollectionWantedAMapStaysLazy() async throws {
     let results = pool.map(1..., bufferSize: 2, refuse)
     #expect(try await results.collectFirst() == 1)

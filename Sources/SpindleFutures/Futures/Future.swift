@@ -176,8 +176,10 @@ extension Future: CustomStringConvertible {
     case AnyFuture.pending: words = "pending"
     case AnyFuture.running: words = "running"
     case AnyFuture.cancelled: words = "cancelled"
-    case AnyFuture.value: words = "finished with a \(Value.self)"
-    default: words = "finished with an error"
+    case AnyFuture.value: words = "returned \(Value.self)"
+    default:
+      let error = (try? endedError()).flatMap { $0 }
+      words = error.map { "threw \(type(of: $0))" } ?? "threw"
     }
     return "Future<\(Value.self)>(\(words))"
   }

@@ -106,6 +106,12 @@ public final class ThreadPool: JobPool {
   }
 }
 
+extension ThreadPool: CustomStringConvertible {
+  public var description: String {
+    "ThreadPool(\(core.name), maxWorkers: \(maxWorkers)\(core.jobs.isShut ? ", shut down" : ""))"
+  }
+}
+
 /// Runs `body` with a new pool, and shuts the pool down: waits for its jobs, also when `body` throws.
 ///
 ///     let sizes = try withThreadPool(maxWorkers: 5) { pool in

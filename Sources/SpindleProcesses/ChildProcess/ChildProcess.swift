@@ -162,3 +162,11 @@ internal import SpindleThreads
     record.worker?.kill()
   }
 }
+
+extension ChildProcess: CustomStringConvertible {
+  public var description: String {
+    let state = exitStatus.map(\.description) ?? (isAlive ? "alive" : "not started")
+    let number = pid.map { "pid \($0), " } ?? ""
+    return "process \"\(name)\" (\(number)\(state)\(isDaemon ? ", daemon" : ""))"
+  }
+}

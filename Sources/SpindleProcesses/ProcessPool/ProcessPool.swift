@@ -79,6 +79,10 @@ public final class ProcessPool: JobPool {
   }
 }
 
+extension ProcessPool: CustomStringConvertible {
+  public var description: String { "ProcessPool(\(core.name), maxWorkers: \(maxWorkers))" }
+}
+
 /// Runs `body` with a new pool, and shuts the pool down: waits for its calls, also when `body` throws.
 ///
 ///     let counts = try withProcessPool(maxWorkers: 4) { pool in

@@ -53,4 +53,13 @@ private func nothing(_ number: Int) {}
     try child.join()
     #expect(child.exitStatus == .exited(0))
   }
+
+  @Test func `the description of a child says how it stands`() throws {
+    let child = ChildProcess(name: "Ada", isDaemon: true, target: nothing, 3)
+    #expect("\(child)" == #"process "Ada" (not started, daemon)"#)
+    child.start()
+    let pid = try #require(child.pid)
+    try child.join()
+    #expect("\(child)" == #"process "Ada" (pid \#(pid), exit code 0, daemon)"#)
+  }
 }
