@@ -176,16 +176,20 @@ static size_t read_file(int thread, const char *file, char *text, size_t capacit
   return (size_t)count;
 }
 
-// One thread at a time answers the signal, so that one buffer is enough.
+// One thread at a time answers the signal, so that one buffer is enough. `asked` is the thread that is asked, minus it
+// once it has answered: the buffer is its own in between, and an answer that comes too late is none.
 static void *frames[64];
-static volatile int frame_count;
-static volatile int answered;
+static int frame_count;
+static int asked;
 
 static void answer(int number) {
   (void)number;
   int before = errno;
-  frame_count = backtrace(frames, 64);
-  __atomic_store_n(&answered, 1, __ATOMIC_RELEASE);
+  int thread = (int)syscall(SYS_gettid);
+  if (__atomic_load_n(&asked, __ATOMIC_ACQUIRE) == thread) {
+    frame_count = backtrace(frames, 64);
+    __atomic_store_n(&asked, -thread, __ATOMIC_RELEASE);
+  }
   errno = before;
 }
 
@@ -273,12 +277,11 @@ static void each_frame(int thread, void (*line)(void *, const char *), void *con
     line(context, "    (blocks signals: no stack)");
     return;
   }
-  frame_count = 0;
-  __atomic_store_n(&answered, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&asked, thread, __ATOMIC_RELEASE);
   if (syscall(SYS_tgkill, getpid(), thread, STACK_SIGNAL) != 0) return;
-  for (int round = 0; round < 100 && !__atomic_load_n(&answered, __ATOMIC_ACQUIRE); round++)
+  for (int round = 0; round < 100 && __atomic_load_n(&asked, __ATOMIC_ACQUIRE) == thread; round++)
     nanosleep(&(struct timespec){0, 1000000}, NULL);
-  if (!__atomic_load_n(&answered, __ATOMIC_ACQUIRE)) {
+  if (__atomic_load_n(&asked, __ATOMIC_ACQUIRE) == thread) {
     line(context, "    (does not answer: no stack)");
     return;
   }
