@@ -37,40 +37,6 @@ package struct FunctionTitle: Sendable {
     let bytes = unsafe [CChar](unsafeUninitializedCapacity: 1024) { buffer, count in
       count = unsafe spindle_symbol_name(code, buffer.baseAddress!, buffer.count)
     }
-    return Self.function(in: String(decoding: bytes.map { UInt8(bitPattern: $0) }, as: UTF8.self)) ?? type
-  }
-
-  /// The user's function in the name of what the optimiser made of it, such as
-  /// "function signature specialization <Arg[0] = Dead> of count(Swift.String) -> Swift.Int". Nil when there is none.
-  package static func function(in symbol: String) -> String? {
-    var name = Substring(symbol)
-    while let wrapper = wrappers.first(where: { name.hasPrefix($0) }) {
-      name = name.dropFirst(wrapper.count)
-      guard name.first == "<" else { continue }
-      guard let end = endOfBrackets(in: name), name[end...].hasPrefix("> of ") else { return nil }
-      name = name[end...].dropFirst("> of ".count)
-    }
-    return name.isEmpty ? nil : String(name)
-  }
-
-  private static let wrappers = [
-    "function signature specialization ", "generic specialization ", "generic not re-abstracted specialization ",
-    "async function pointer to ", "merged ",
-  ]
-
-  /// Where the bracket closes that `name` begins with; the arrows of function types are no brackets.
-  private static func endOfBrackets(in name: Substring) -> Substring.Index? {
-    var depth = 0
-    var previous: Character?
-    for index in name.indices {
-      let character = name[index]
-      if character == "<" { depth += 1 }
-      if character == ">", previous != "-" {
-        depth -= 1
-        if depth == 0 { return index }
-      }
-      previous = character
-    }
-    return nil
+    return bytes.isEmpty ? type : String(decoding: bytes.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
