@@ -13,14 +13,15 @@ func say(_ line: String) {
   text.withUTF8 { unsafe spindle_write_error($0.baseAddress!, $0.count) }
 }
 
-/// Opened when the process has begun to exit.
-enum Exiting {
-  static let has = Atomic<Bool>(false)
+/// True when the process has begun to exit. Top-level, so made before any thread: under ThreadSanitizer each use of a
+/// lazy static takes a lock, which a child forked at that moment finds held by a thread that it does not have.
+let hasBegunToExit = Atomic<Bool>(false)
 
+enum Exiting {
   /// Registered after Spindle's own handler, so run before it.
-  static func watch() { atexit { Exiting.has.store(true, ordering: .releasing) } }
+  static func watch() { atexit { hasBegunToExit.store(true, ordering: .releasing) } }
   static func wait() {
-    while !has.load(ordering: .acquiring) { OSThread.yield() }
+    while !hasBegunToExit.load(ordering: .acquiring) { OSThread.yield() }
     // Time enough for a process that does not wait to be gone.
     OSThread.sleep(for: .milliseconds(20))
   }
