@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -49,3 +50,8 @@ void spindle_write_error(const char *text, size_t count) {
 }
 
 void spindle_exit_now(int status) { _exit(status); }
+
+void spindle_die(void) {
+  kill(getpid(), SIGKILL);
+  while (1) pause();
+}

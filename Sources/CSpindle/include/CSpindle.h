@@ -167,6 +167,9 @@ void spindle_write_error(const char *text, size_t count);
 /// Ends the process at once: nothing is flushed, no exit handler runs.
 void spindle_exit_now(int status);
 
+/// Ends this process as `kill -9` from outside would.
+void spindle_die(void) __attribute__((noreturn));
+
 // ---------------------------------------------------------------------------------------------
 // Child processes: starting, talking, ending (worker_entry.c, spawn.c, control_socket.c)
 
