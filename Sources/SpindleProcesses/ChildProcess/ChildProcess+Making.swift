@@ -10,10 +10,11 @@ extension ChildProcess where Output: Codable {
   /// - `isDaemon`: whether it is ended, not awaited, when this program exits.
   public convenience init<each Argument: Codable & Sendable>(
     target: @escaping @Sendable (repeat each Argument) throws -> Output, _ arguments: repeat each Argument,
-    name: String? = nil, isDaemon: Bool = false
+    name: String? = nil, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited
   ) {
     self.init(
-      name: name, isDaemon: isDaemon,
+      ProcessTraits(name, isDaemon, startMethod, processGroup, output),
       title: FunctionTitle(of: FunctionBox(function: target), type: type(of: target))
     ) { attachments in
       try Call(target, repeat each arguments, attachments: attachments)
@@ -23,10 +24,11 @@ extension ChildProcess where Output: Codable {
   /// The same for an async function, which runs as a task of the child.
   public convenience init<each Argument: Codable & Sendable>(
     target: @escaping @Sendable (repeat each Argument) async throws -> Output, _ arguments: repeat each Argument,
-    name: String? = nil, isDaemon: Bool = false
+    name: String? = nil, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited
   ) {
     self.init(
-      name: name, isDaemon: isDaemon,
+      ProcessTraits(name, isDaemon, startMethod, processGroup, output),
       title: FunctionTitle(of: AsyncFunctionBox(function: target), type: type(of: target))
     ) { attachments in
       try Call(async: target, repeat each arguments, attachments: attachments)
@@ -38,10 +40,11 @@ extension ChildProcess where Output == Void {
   /// The same for a function without a result.
   public convenience init<each Argument: Codable & Sendable>(
     target: @escaping @Sendable (repeat each Argument) throws -> Void, _ arguments: repeat each Argument,
-    name: String? = nil, isDaemon: Bool = false
+    name: String? = nil, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited
   ) {
     self.init(
-      name: name, isDaemon: isDaemon,
+      ProcessTraits(name, isDaemon, startMethod, processGroup, output),
       title: FunctionTitle(of: ProcedureBox(function: target), type: type(of: target))
     ) { attachments in
       try Call(target, repeat each arguments, attachments: attachments)
@@ -51,10 +54,11 @@ extension ChildProcess where Output == Void {
   /// The same for an async function without a result.
   public convenience init<each Argument: Codable & Sendable>(
     target: @escaping @Sendable (repeat each Argument) async throws -> Void, _ arguments: repeat each Argument,
-    name: String? = nil, isDaemon: Bool = false
+    name: String? = nil, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited
   ) {
     self.init(
-      name: name, isDaemon: isDaemon,
+      ProcessTraits(name, isDaemon, startMethod, processGroup, output),
       title: FunctionTitle(of: AsyncProcedureBox(function: target), type: type(of: target))
     ) { attachments in
       try Call(async: target, repeat each arguments, attachments: attachments)
@@ -67,10 +71,12 @@ extension ChildProcess where Output == Void {
 extension ChildProcess where Output: Codable {
   /// The same for a function without arguments.
   public convenience init(
-    target: @escaping @Sendable () throws -> Output, name: String? = nil, isDaemon: Bool = false
+    target: @escaping @Sendable () throws -> Output,
+    name: String? = nil, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited
   ) {
     self.init(
-      name: name, isDaemon: isDaemon,
+      ProcessTraits(name, isDaemon, startMethod, processGroup, output),
       title: FunctionTitle(of: NullaryFunctionBox(function: target), type: type(of: target))
     ) {
       try Call(nullary: target, attachments: $0)
@@ -79,10 +85,12 @@ extension ChildProcess where Output: Codable {
 
   /// The same for an async function without arguments.
   public convenience init(
-    target: @escaping @Sendable () async throws -> Output, name: String? = nil, isDaemon: Bool = false
+    target: @escaping @Sendable () async throws -> Output,
+    name: String? = nil, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited
   ) {
     self.init(
-      name: name, isDaemon: isDaemon,
+      ProcessTraits(name, isDaemon, startMethod, processGroup, output),
       title: FunctionTitle(of: AsyncNullaryFunctionBox(function: target), type: type(of: target))
     ) {
       try Call(asyncNullary: target, attachments: $0)
@@ -93,10 +101,12 @@ extension ChildProcess where Output: Codable {
 extension ChildProcess where Output == Void {
   /// The same for a function without arguments.
   public convenience init(
-    target: @escaping @Sendable () throws -> Void, name: String? = nil, isDaemon: Bool = false
+    target: @escaping @Sendable () throws -> Void,
+    name: String? = nil, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited
   ) {
     self.init(
-      name: name, isDaemon: isDaemon,
+      ProcessTraits(name, isDaemon, startMethod, processGroup, output),
       title: FunctionTitle(of: NullaryProcedureBox(function: target), type: type(of: target))
     ) {
       try Call(nullary: target, attachments: $0)
@@ -105,10 +115,12 @@ extension ChildProcess where Output == Void {
 
   /// The same for an async function without arguments.
   public convenience init(
-    target: @escaping @Sendable () async throws -> Void, name: String? = nil, isDaemon: Bool = false
+    target: @escaping @Sendable () async throws -> Void,
+    name: String? = nil, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited
   ) {
     self.init(
-      name: name, isDaemon: isDaemon,
+      ProcessTraits(name, isDaemon, startMethod, processGroup, output),
       title: FunctionTitle(of: AsyncNullaryProcedureBox(function: target), type: type(of: target))
     ) {
       try Call(asyncNullary: target, attachments: $0)

@@ -5,9 +5,12 @@ extension ChildProcess where Output: Codable {
   /// A process that will run `target` when it is started, named or a daemon.
   public convenience init<each Argument: Codable & Sendable>(
     name: String?, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited,
     target: @escaping @Sendable (repeat each Argument) throws -> Output, _ arguments: repeat each Argument
   ) {
-    self.init(target: target, repeat each arguments, name: name, isDaemon: isDaemon)
+    self.init(
+      target: target, repeat each arguments, name: name, isDaemon: isDaemon,
+      startMethod: startMethod, processGroup: processGroup, output: output)
   }
 
   /// The same.
@@ -21,9 +24,12 @@ extension ChildProcess where Output: Codable {
   /// A process that will run `target` when it is started, named or a daemon.
   public convenience init(
     name: String?, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited,
     target: @escaping @Sendable () throws -> Output
   ) {
-    self.init(target: target, name: name, isDaemon: isDaemon)
+    self.init(
+      target: target, name: name, isDaemon: isDaemon,
+      startMethod: startMethod, processGroup: processGroup, output: output)
   }
 
   /// The same.
@@ -37,9 +43,12 @@ extension ChildProcess where Output: Codable {
   /// The same for an async function.
   public convenience init<each Argument: Codable & Sendable>(
     name: String?, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited,
     target: @escaping @Sendable (repeat each Argument) async throws -> Output, _ arguments: repeat each Argument
   ) {
-    self.init(target: target, repeat each arguments, name: name, isDaemon: isDaemon)
+    self.init(
+      target: target, repeat each arguments, name: name, isDaemon: isDaemon,
+      startMethod: startMethod, processGroup: processGroup, output: output)
   }
 
   /// The same.
@@ -53,9 +62,12 @@ extension ChildProcess where Output: Codable {
   /// The same for an async function.
   public convenience init(
     name: String?, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited,
     target: @escaping @Sendable () async throws -> Output
   ) {
-    self.init(target: target, name: name, isDaemon: isDaemon)
+    self.init(
+      target: target, name: name, isDaemon: isDaemon,
+      startMethod: startMethod, processGroup: processGroup, output: output)
   }
 
   /// The same.
@@ -71,9 +83,12 @@ extension ChildProcess where Output == Void {
   /// The same for a function without a result.
   public convenience init<each Argument: Codable & Sendable>(
     name: String?, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited,
     target: @escaping @Sendable (repeat each Argument) throws -> Void, _ arguments: repeat each Argument
   ) {
-    self.init(target: target, repeat each arguments, name: name, isDaemon: isDaemon)
+    self.init(
+      target: target, repeat each arguments, name: name, isDaemon: isDaemon,
+      startMethod: startMethod, processGroup: processGroup, output: output)
   }
 
   /// The same.
@@ -87,9 +102,12 @@ extension ChildProcess where Output == Void {
   /// The same for a function without a result.
   public convenience init(
     name: String?, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited,
     target: @escaping @Sendable () throws -> Void
   ) {
-    self.init(target: target, name: name, isDaemon: isDaemon)
+    self.init(
+      target: target, name: name, isDaemon: isDaemon,
+      startMethod: startMethod, processGroup: processGroup, output: output)
   }
 
   /// The same.
@@ -103,9 +121,12 @@ extension ChildProcess where Output == Void {
   /// The same for an async function without a result.
   public convenience init<each Argument: Codable & Sendable>(
     name: String?, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited,
     target: @escaping @Sendable (repeat each Argument) async throws -> Void, _ arguments: repeat each Argument
   ) {
-    self.init(target: target, repeat each arguments, name: name, isDaemon: isDaemon)
+    self.init(
+      target: target, repeat each arguments, name: name, isDaemon: isDaemon,
+      startMethod: startMethod, processGroup: processGroup, output: output)
   }
 
   /// The same.
@@ -119,9 +140,12 @@ extension ChildProcess where Output == Void {
   /// The same for an async function without a result.
   public convenience init(
     name: String?, isDaemon: Bool = false,
+    startMethod: StartMethod = .spawn, processGroup: ProcessGroup = .inherited, output: ProcessOutput = .inherited,
     target: @escaping @Sendable () async throws -> Void
   ) {
-    self.init(target: target, name: name, isDaemon: isDaemon)
+    self.init(
+      target: target, name: name, isDaemon: isDaemon,
+      startMethod: startMethod, processGroup: processGroup, output: output)
   }
 
   /// The same.

@@ -29,9 +29,9 @@ internal import SpindleThreads
   private let outcome = RawGuarded<Result<Output, any Error>?>(nil)
 
   init(
-    name: String?, isDaemon: Bool, title: FunctionTitle, prepare: @escaping (AttachmentList) throws -> Call<Output>
+    _ traits: ProcessTraits, title: FunctionTitle, prepare: @escaping (AttachmentList) throws -> Call<Output>
   ) {
-    record = ProcessRecord(.ofChild(named: name, isDaemon: isDaemon), title)
+    record = ProcessRecord(traits, title)
     self.prepare = prepare
   }
 

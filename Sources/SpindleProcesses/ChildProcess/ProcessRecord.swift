@@ -24,13 +24,15 @@ final class ProcessRecord: Sendable {
   }
 
   let identity: ProcessIdentity
+  private let traits: ProcessTraits
   private let title: FunctionTitle
   private let isStarted = Atomic<Bool>(false)
   private let state = RawGuarded(State())
   private let finished = Gate()
 
-  init(_ identity: ProcessIdentity, _ title: FunctionTitle) {
-    self.identity = identity
+  init(_ traits: ProcessTraits, _ title: FunctionTitle) {
+    identity = .ofChild(named: traits.name, isDaemon: traits.isDaemon)
+    self.traits = traits
     self.title = title
   }
 
@@ -56,6 +58,9 @@ final class ProcessRecord: Sendable {
   func start(_ call: ControlFrame) throws {
     var options = WorkerProcess.Options(name: identity.name)
     options.isDaemon = identity.isDaemon
+    options.startMethod = traits.startMethod
+    options.processGroup = traits.processGroup
+    options.output = traits.output
     let identity = ControlFrame(kind: Message.identity, bytes: try Wire.encode(identity))
     let worker = try WorkerProcess.start(
       options, entry: { CallEntry.run() }, sending: [identity, call],

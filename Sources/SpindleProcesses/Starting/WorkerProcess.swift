@@ -13,6 +13,9 @@ package final class WorkerProcess: Sendable {
     package var isDaemon = false
     /// Ctrl-C at a terminal goes to the whole process group. A pool whose parent decides sets this.
     package var ignoresInterrupts = false
+    package var startMethod = StartMethod.spawn
+    package var processGroup = ProcessGroup.inherited
+    package var output = ProcessOutput.inherited
     /// How long a child may take until it says hello. A program that cannot be diverted never does.
     package var helloTimeout: Duration = .seconds(20)
 
