@@ -7,7 +7,7 @@ let package = Package(
   name: "Benchmarks",
   dependencies: [.package(name: "Spindle", path: "..")],
   targets: [
-    .executableTarget(name: "speed", dependencies: [.product(name: "Spindle", package: "Spindle")]),
+    .executableTarget(name: "rows", dependencies: [.product(name: "Spindle", package: "Spindle")]),
     .target(name: "CCounting"),
     .executableTarget(name: "allocations", dependencies: ["CCounting", .product(name: "Spindle", package: "Spindle")]),
   ],

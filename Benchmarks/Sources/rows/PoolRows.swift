@@ -1,0 +1,112 @@
+import Glibc
+import Spindle
+import Synchronization
+
+/// T1, P1, P1b, P2, P4, P5, P6: threads and thread pools.
+func poolRows() -> [Row] {
+  [
+    Row("T1", "osthread", threads: 1, count: 2_000, unit: "threads/s") { _, count in
+      median { perSecond(count) { for _ in 0..<count { OSThread.spawn {}.join() } } }
+    },
+    Row("P1", "threadpool", threads: 2, count: 500_000, unit: "tasks/s") { threads, count in
+      median {
+        let pool = ThreadPool(maxWorkers: threads)
+        return perSecond(count) {
+          for _ in 0..<count { pool.submit {} }
+          pool.shutdown()
+        }
+      }
+    },
+    Row("P1", "threadpool-capture", threads: 2, count: 500_000, unit: "tasks/s") { threads, count in
+      median {
+        let pool = ThreadPool(maxWorkers: threads)
+        let latch = Latch(count)
+        let figure = perSecond(count) {
+          for _ in 0..<count { pool.submit { latch.countDown() } }
+          latch.wait()
+        }
+        pool.shutdown()
+        return figure
+      }
+    },
+    Row("P1b", "threadpool", threads: 2, count: 200_000, unit: "tasks/s") { threads, count in
+      withThreadPool(maxWorkers: threads) { pool in
+        median {
+          perSecond(count) {
+            let futures = (0..<count).map { index in pool.submit { index } }
+            check(futures.reduce(0) { try! $0 + $1.result() } == count * (count - 1) / 2, "futures")
+          }
+        }
+      }
+    },
+    Row("P2", "threadpool", threads: 2, count: 20_000, unit: "us p50") { threads, count in
+      withThreadPool(maxWorkers: threads) { pool in
+        median {
+          Figure(
+            value: median(
+              (0..<count).map { index in
+                let start = seconds()
+                check(try! pool.submit { index }.result() == index, "result")
+                return (seconds() - start) * 1e6
+              }))
+        }
+      }
+    },
+    Row("P4", "threadpool", threads: 2, count: 20_000_000, unit: "ms") { threads, count in
+      let numbers = (0..<count).map(Double.init)
+      return withThreadPool(maxWorkers: threads) { pool in
+        median {
+          var serial = 0.0
+          let alone = milliseconds { serial = sumOfRoots(numbers, 0..<count) }.value
+          var parallel = 0.0
+          let pieces = 8 * threads
+          let together = milliseconds {
+            parallel = pool.map(0..<pieces) { sumOfRoots(numbers, count * $0 / pieces..<count * ($0 + 1) / pieces) }
+              .reduce(0, +)
+          }.value
+          check(abs(serial - parallel) < 1e-6 * serial, "sum")
+          return Figure(value: together, note: "serial \(alone.rounded()) ms, x\((alone / together * 100).rounded() / 100)")
+        }
+      }
+    },
+    Row("P5", "threadpool", threads: 2, count: 1024, unit: "ms") { threads, count in
+      withThreadPool(maxWorkers: threads) { pool in
+        median {
+          var sum = 0
+          var figure = milliseconds { sum = pool.map(0..<count) { mandelbrotRow($0) }.reduce(0, +) }
+          check(sum == 93_042_957, "sum")
+          figure.note = "sum \(sum)"
+          return figure
+        }
+      }
+    },
+    Row("P6", "threadpool", threads: 8, count: 1000, unit: "ms") { threads, count in
+      withThreadPool(maxWorkers: threads) { pool in
+        median { milliseconds { for _ in pool.map(0..<count, { _ in OSThread.sleep(for: .milliseconds(1)) }) {} } }
+      }
+    },
+  ]
+}
+
+func sumOfRoots(_ numbers: [Double], _ range: Range<Int>) -> Double {
+  var sum = 0.0
+  for index in range { sum += numbers[index].squareRoot() }
+  return sum
+}
+
+func mandelbrotRow(_ y: Int) -> Int {
+  let ci = -1.5 + 3 * Double(y) / 1024
+  var total = 0
+  for x in 0..<1024 {
+    let cr = -2 + 3 * Double(x) / 1024
+    var zr = 0.0
+    var zi = 0.0
+    var steps = 0
+    while steps < 500, zr * zr + zi * zi <= 4 {
+      (zr, zi) = (zr * zr - zi * zi + cr, 2 * zr * zi + ci)
+      steps += 1
+    }
+    total += steps
+  }
+  return total
+}

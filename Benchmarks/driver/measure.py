@@ -1,0 +1,126 @@
+"""Measures Spindle beside its peers, interleaved: in each round the contenders of a row follow one another."""
+import argparse
+import collections
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import contenders
+import report
+
+RESULTS = os.path.join(contenders.HERE, "Results")
+
+
+def natural(row):
+    return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", row[0])], row[1]
+
+
+def output(command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def machine():
+    with open("/proc/cpuinfo") as f:
+        model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), os.uname().machine)
+    return {
+        "processor": model, "cores": len(os.sched_getaffinity(0)), "kernel": os.uname().release,
+        "libc": "-".join(os.confstr("CS_GNU_LIBC_VERSION").split()),
+    }
+
+
+def run_once(command, variant, threads, count):
+    """One line of a contender; None when it failed."""
+    arguments = command + [variant, str(threads)] + ([str(count)] if count else [])
+    try:
+        p = subprocess.run(arguments, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        return None
+    fields = p.stdout.rstrip("\n").split("\t")
+    if p.returncode or len(fields) < 5:
+        print(f"  {' '.join(arguments[-3:])} failed: {p.stderr.strip()[-200:]}", file=sys.stderr)
+        return None
+    return {"contender": fields[1], "value": float(fields[3]), "unit": fields[4], "note": fields[5] if len(fields) > 5 else ""}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="Benchmarks/run", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", default="", help="a regular expression for workloads, as '^M' or '^Q1/64/'")
+    parser.add_argument("--contenders", default="", help="a regular expression for contenders, as 'spindle|rust'")
+    parser.add_argument("--quick", action="store_true", help="one round, and of the peers only the best of the last results")
+    parser.add_argument("--name", default="latest", help="the results' name: Results/NAME.json, .md, .svg")
+    options = parser.parse_args()
+    rounds = 1 if options.quick else options.rounds
+
+    commands = {}
+    for contender in contenders.ALL:
+        try:
+            commands[contender.name] = contender.build()
+        except contenders.Missing as missing:
+            if contender.name == "spindle":
+                sys.exit(str(missing))
+            print(f"skipped: {contender.name}: {missing}", file=sys.stderr)
+
+    wanted = None
+    if options.quick:
+        wanted = report.best_peers(os.path.join(RESULTS, "latest.json"))
+    rows = collections.OrderedDict()
+    for name, command in commands.items():
+        for line in output(command + ["list"]).splitlines():
+            variant, threads = line.split()
+            workload = variant.split(":")[0]
+            if not re.search(options.rows, workload) or not re.search(options.contenders, name):
+                continue
+            if wanted is not None and name != "spindle" and f"{prefix(name)}-{variant.split(':')[1]}" not in wanted.get(f"{workload} {threads}", ()):
+                continue
+            rows.setdefault((workload, int(threads)), []).append((command, variant))
+    # A row without Spindle says what the machine is, or what is still to come.
+    started = time.time()
+    load = []
+    runs = collections.OrderedDict()
+    for number in range(rounds):
+        for (workload, threads), entries in sorted(rows.items(), key=lambda item: natural(item[0])):
+            load.append(os.getloadavg()[0])
+            for command, variant in entries:
+                line = run_once(command, variant, threads, None)
+                if line:
+                    row = runs.setdefault(f"{workload} {threads}", {"workload": workload, "threads": threads, "unit": line["unit"], "contenders": {}})
+                    entry = row["contenders"].setdefault(line["contender"], {"values": [], "note": ""})
+                    entry["values"].append(line["value"])
+                    entry["note"] = line["note"]
+        print(f"round {number + 1} of {rounds}: {time.time() - started:.0f} s", file=sys.stderr)
+
+    results = {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": output(["git", "-C", contenders.HERE, "describe", "--always", "--dirty"]),
+        "machine": machine(), "compilers": contenders.versions(), "rounds": rounds,
+        "load": {"smallest": min(load), "median": sorted(load)[len(load) // 2], "largest": max(load)} if load else {},
+        "rows": runs,
+    }
+    os.makedirs(RESULTS, exist_ok=True)
+    base = os.path.join(RESULTS, options.name)
+    with open(base + ".json", "w") as f:
+        json.dump(results, f, indent=1)
+        f.write("\n")
+    with open(base + ".md", "w") as f:
+        f.write(report.table(results))
+    print(report.summary(results))
+    if "python" in commands:
+        p = subprocess.run([commands["python"][0], os.path.join(contenders.HERE, "driver", "plot.py"), base + ".json", base + ".svg"])
+        if p.returncode:
+            print("no plot: it needs matplotlib", file=sys.stderr)
+
+
+def prefix(contender):
+    return contender.split("-")[0] if contender != "machine" else "c"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The table of a run: Spindle's figure, the best peer's, and the ratio."""
+import json
+import statistics
+
+MACHINE = "PHY-"
+
+
+def is_more_better(unit):
+    return unit.endswith("/s") and not unit.startswith("wake-ups") or unit.startswith("GB")
+
+
+def best(row, names):
+    """The name with the best median; None without names."""
+    medians = {n: statistics.median(row["contenders"][n]["values"]) for n in names}
+    if not medians:
+        return None
+    return (max if is_more_better(row["unit"]) else min)(medians, key=medians.get)
+
+
+def split(row):
+    ours = [n for n in row["contenders"] if n.startswith("spindle-")]
+    theirs = [n for n in row["contenders"] if not n.startswith("spindle-")]
+    return ours, theirs
+
+
+def is_task_form(name):
+    return name.endswith("-tasks")
+
+
+def rivals(row, name):
+    """Whom a contender of ours is compared with: forms for tasks with goroutines and Swift's own, the others with OS threads."""
+    theirs = split(row)[1]
+    if is_task_form(name):
+        return [n for n in theirs if n.startswith("go-") or n.startswith("swift-async")]
+    return [n for n in theirs if not n.startswith("go-") and not n.startswith("swift-async") or row["workload"].startswith("P")]
+
+
+def ratios(row, ours, peer):
+    """Round by round; above 1 says that Spindle is faster."""
+    pairs = zip(row["contenders"][ours]["values"], row["contenders"][peer]["values"])
+    return [(a / b if is_more_better(row["unit"]) else b / a) for a, b in pairs if a and b]
+
+
+def comparisons(results):
+    """(row, our name, best rival or None, ratios): the threads' form first, then the tasks'."""
+    for row in results["rows"].values():
+        ours, _ = split(row)
+        for group in ([n for n in ours if not is_task_form(n)], [n for n in ours if is_task_form(n)]):
+            name = best(row, group)
+            if not name:
+                continue
+            peer = best(row, rivals(row, name))
+            yield row, name, peer, ratios(row, name, peer) if peer else []
+
+
+def best_peers(path):
+    """For --quick: per row the names worth measuring again. None without earlier results."""
+    try:
+        with open(path) as f:
+            results = json.load(f)
+    except OSError:
+        return None
+    wanted = {}
+    for row, _, peer, _ in comparisons(results):
+        wanted.setdefault(f"{row['workload']} {row['threads']}", set()).add(peer)
+    return wanted
+
+
+def short(x):
+    for size, suffix in ((1e6, "M"), (1e3, "k")):
+        if abs(x) >= size:
+            return f"{x / size:.3g}{suffix}"
+    return f"{x:.3g}"
+
+
+def shown(values):
+    return f"{short(statistics.median(values))} ({short(min(values))} to {short(max(values))})"
+
+
+def heading(results):
+    m = results["machine"]
+    return (
+        f"{results['date']}, commit {results['commit']}, {m['cores']} cores of {m['processor']}, kernel {m['kernel']}, {m['libc']}; "
+        f"{results['rounds']} rounds, load {results['load'].get('smallest', 0):.1f} to {results['load'].get('largest', 0):.1f}.\n\n"
+        + "; ".join(results["compilers"].values()) + ".\n")
+
+
+def summary(results):
+    lines = [heading(results), "Median of the rounds (smallest to largest). A ratio above 1 says that Spindle is faster.\n",
+             "| row | threads | unit | Spindle | best peer | ratio |", "|---|---|---|---|---|---|"]
+    for row, name, peer, r in comparisons(results):
+        ours = f"{name.removeprefix('spindle-')} {shown(row['contenders'][name]['values'])}"
+        theirs = f"{peer} {shown(row['contenders'][peer]['values'])}" if peer else ""
+        ratio = shown(r) if r else ""
+        lines.append(f"| {row['workload']} | {row['threads']} | {row['unit']} | {ours} | {theirs} | {ratio} |")
+    return "\n".join(lines) + "\n"
+
+
+def table(results):
+    """The summary, then every contender of every row, the best first."""
+    lines = [summary(results), "## Every contender\n", "| row | threads | unit | contender | median | smallest to largest | note |", "|---|---|---|---|---|---|---|"]
+    for row in results["rows"].values():
+        order = sorted(
+            row["contenders"].items(), key=lambda item: statistics.median(item[1]["values"]), reverse=is_more_better(row["unit"]))
+        for name, entry in order:
+            v = entry["values"]
+            lines.append(
+                f"| {row['workload']} | {row['threads']} | {row['unit']} | {name} | {short(statistics.median(v))} | "
+                f"{short(min(v))} to {short(max(v))} | {entry['note']} |")
+    return "\n".join(lines) + "\n"
