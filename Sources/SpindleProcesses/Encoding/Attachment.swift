@@ -99,7 +99,7 @@ package struct AttachedDescriptor: Codable, Sendable {
     var place = decoder.place + 1
     guard decoder.state.byte(at: decoder.place) == WireTag.attachment,
       let index = decoder.state.takeVarint(at: &place)
-    else { throw decoder.state.mismatch(AttachedDescriptor.self, at: decoder.place, decoder.codingPath) }
+    else { throw decoder.state.mismatch(AttachedDescriptor.self, at: decoder.place, decoder.path) }
     guard let descriptor = list.take(index) else {
       throw DecodingError.dataCorrupted(
         .init(

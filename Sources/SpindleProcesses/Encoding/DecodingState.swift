@@ -4,27 +4,56 @@
 /// it again at every level would be quadratic in the depth, so two notes are kept: how far the container read last has
 /// been read (`noteProgress`), and where the value decoded last ended. `skip` jumps over what they cover.
 // SAFETY: no bytes are read but through `byte`, `takeRaw` and ranges that `takeStringRange` and `takePackedHead` checked.
+// `@exclusivity(unchecked)`: as in EncodingState.
 @safe final class DecodingState {
-  private(set) var base: UnsafeRawPointer
-  private(set) var size: Int
-  private var progressOrigin = -1
-  private var progressPlace = -1
-  private var knownStart = -1
-  private var knownEnd = -1
-  private var depth = 0
-  private var currentPath: [any CodingKey] = []
+  @exclusivity(unchecked) private(set) var base: UnsafeRawPointer
+  @exclusivity(unchecked) private var storedSize: Int
+  private(set) var size: Int {
+    @inline(__always) get { unsafe storedSize }
+    @inline(__always) _modify { yield unsafe &storedSize }
+  }
+  @exclusivity(unchecked) private var storedProgressOrigin = -1
+  private var progressOrigin: Int {
+    @inline(__always) get { unsafe storedProgressOrigin }
+    @inline(__always) _modify { yield unsafe &storedProgressOrigin }
+  }
+  @exclusivity(unchecked) private var storedProgressPlace = -1
+  private var progressPlace: Int {
+    @inline(__always) get { unsafe storedProgressPlace }
+    @inline(__always) _modify { yield unsafe &storedProgressPlace }
+  }
+  @exclusivity(unchecked) private var storedKnownStart = -1
+  private var knownStart: Int {
+    @inline(__always) get { unsafe storedKnownStart }
+    @inline(__always) _modify { yield unsafe &storedKnownStart }
+  }
+  @exclusivity(unchecked) private var storedKnownEnd = -1
+  private var knownEnd: Int {
+    @inline(__always) get { unsafe storedKnownEnd }
+    @inline(__always) _modify { yield unsafe &storedKnownEnd }
+  }
+  @exclusivity(unchecked) private var storedDepth = 0
+  private var depth: Int {
+    @inline(__always) get { unsafe storedDepth }
+    @inline(__always) _modify { yield unsafe &storedDepth }
+  }
+  @exclusivity(unchecked) private var storedCurrentPath: [PathStep] = []
+  private var currentPath: [PathStep] {
+    @inline(__always) get { unsafe storedCurrentPath }
+    @inline(__always) _modify { yield unsafe &storedCurrentPath }
+  }
   private var owned: UnsafeMutableRawPointer?
   var attachments: AttachmentList?
 
   init(_ bytes: UnsafeRawBufferPointer) {
     if let start = bytes.baseAddress, bytes.count > 0 {
       unsafe base = start
-      size = bytes.count
+      unsafe storedSize = bytes.count
     } else {
       let memory = UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
       unsafe owned = memory
       unsafe base = UnsafeRawPointer(memory)
-      size = 0
+      unsafe storedSize = 0
     }
   }
 
@@ -34,7 +63,7 @@
     unsafe memory.copyMemory(from: source.base, byteCount: source.count)
     unsafe owned = memory
     unsafe base = UnsafeRawPointer(memory)
-    size = source.count
+    unsafe storedSize = source.count
   }
 
   deinit { unsafe owned?.deallocate() }
@@ -149,11 +178,12 @@
   func takeString(at place: inout Int) -> String? {
     var end = place
     guard let range = takeStringRange(at: &end) else { return nil }
-    let bytes = unsafe UnsafeRawBufferPointer(start: base + range.start, count: range.count)
-    guard let string = unsafe bytes.withMemoryRebound(to: UInt8.self, { unsafe String(validating: $0, as: UTF8.self) })
-    else { return nil }
+    let bytes = unsafe UnsafeBufferPointer(
+      start: (base + range.start).assumingMemoryBound(to: UInt8.self), count: range.count)
+    // `String(validating:as:)` says the same and takes three times as long: it is generic and not specialised.
+    guard let text = unsafe try? UTF8Span(validating: Span(_unsafeElements: bytes)) else { return nil }
     place = end
-    return string
+    return String(copying: text)
   }
 
   /// The head of a packed array whose elements are all there.
@@ -173,6 +203,12 @@
   func noteProgress(in origin: Int, at place: Int) {
     progressOrigin = origin
     progressPlace = place
+  }
+
+  @inline(__always)
+  func noteEnd(of start: Int, at end: Int) {
+    knownStart = start
+    knownEnd = end
   }
 
   /// The place after the value, or nil when the bytes are malformed. No recursion: bytes may nest as deep as they like.
@@ -239,58 +275,83 @@
 
   // MARK: Values
 
+  @inline(__always)
   func decode<T: Decodable>(
-    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [any CodingKey], _ key: (any CodingKey)?
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep], _ key: PathStep
   ) throws -> T {
-    if let direct = DirectTypes.find(type) {
-      return try takeDirect(type, direct, at: &place, pathCount, extraPath, key)
+    try decode(type, as: ValueCoder.of(type), at: &place, pathCount, extraPath, key)
+  }
+
+  /// - Parameter coder: that of T, looked up once for many.
+  func decode<T: Decodable>(
+    _ type: T.Type, as coder: ValueCoder, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep],
+    _ key: PathStep
+  ) throws -> T {
+    switch coder {
+    case .codable: return try decodeFrame(type, at: &place, pathCount, extraPath, key)
+    case .direct(_, let take, _):
+      let start = place
+      // SAFETY: the coder is that of T, and has initialised the memory when it says so. Nothing here is of a type made
+      // from T, such as T?: in code that is not specialised each of those is looked up anew.
+      func move(_ memory: UnsafeMutableRawPointer) throws -> T {
+        guard unsafe take(self, &place, memory) else { throw mismatch(T.self, at: start, path(pathCount, extraPath, key)) }
+        noteEnd(of: start, at: place)
+        return unsafe memory.assumingMemoryBound(to: T.self).move()
+      }
+      if MemoryLayout<T>.size <= 16 {
+        var memory: UInt128 = 0
+        return try unsafe withUnsafeMutableBytes(of: &memory) { try unsafe move($0.baseAddress!) }
+      }
+      return try unsafe withUnsafeTemporaryAllocation(
+        byteCount: MemoryLayout<T>.size, alignment: MemoryLayout<T>.alignment
+      ) { try unsafe move($0.baseAddress!) }
+    case .nested(let nested):
+      // SAFETY: as above.
+      return try unsafe withUnsafeTemporaryAllocation(
+        byteCount: max(MemoryLayout<T>.size, 1), alignment: MemoryLayout<T>.alignment
+      ) { memory in
+        let memory = memory.baseAddress!
+        try unsafe nested.take(into: memory, from: self, at: &place, pathCount, extraPath, key)
+        return unsafe memory.assumingMemoryBound(to: T.self).move()
+      }
     }
-    if let optional = OptionalTypes.find(type) {
-      return try optional.decodeAny(from: self, at: &place, pathCount, extraPath, key) as! T
-    }
-    let savedCount = currentPath.count
+  }
+
+  /// The value's coding path, while it is being read.
+  func enter(_ pathCount: Int, _ extraPath: [PathStep], _ key: PathStep) throws -> (saved: Int, pathCount: Int) {
     guard depth < WireLimit.depth else {
       throw DecodingError.dataCorrupted(
         .init(
-          codingPath: path(pathCount, extraPath),
+          codingPath: path(pathCount, extraPath, key).codingKeys,
           debugDescription: "the value nests deeper than \(WireLimit.depth) levels"))
     }
     depth += 1
-    currentPath.append(contentsOf: extraPath)
-    if let key { currentPath.append(key) }
-    defer {
-      depth -= 1
-      currentPath.removeLast(currentPath.count - savedCount)
-    }
+    let saved = currentPath.count
+    if !extraPath.isEmpty { currentPath.append(contentsOf: extraPath) }
+    if case .none = key {} else { currentPath.append(key) }
+    return (saved, currentPath.count)
+  }
+
+  func leave(_ frame: (saved: Int, pathCount: Int)) {
+    depth -= 1
+    while currentPath.count > frame.saved { currentPath.removeLast() }
+  }
+
+  func decodeFrame<T: Decodable>(
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep], _ key: PathStep
+  ) throws -> T {
+    let frame = try enter(pathCount, extraPath, key)
+    defer { leave(frame) }
     guard byte(at: place) != nil else { throw malformed(at: place, currentPath) }
-    let value = try T(from: WireDecoder(state: self, place: place, pathCount: currentPath.count, extraPath: []))
+    let value = try T(from: WireDecoder(state: self, place: place, pathCount: frame.pathCount, extraPath: []))
     guard let end = skip(from: place) else { throw malformed(at: place, currentPath) }
-    knownStart = place
-    knownEnd = end
+    noteEnd(of: place, at: end)
     place = end
     return value
   }
 
-  @inline(never)
-  private func takeDirect<T>(
-    _ type: T.Type, _ direct: any DirectlyCoded.Type, at place: inout Int, _ pathCount: Int,
-    _ extraPath: [any CodingKey], _ key: (any CodingKey)?
-  ) throws -> T {
-    func take<D: DirectlyCoded>(_: D.Type, at place: inout Int) throws -> T {
-      let start = place
-      guard let value = D.take(from: self, at: &place) else {
-        throw mismatch(D.self, at: start, path(pathCount, extraPath) + (key.map { [$0] } ?? []))
-      }
-      knownStart = start
-      knownEnd = place
-      // SAFETY: `find` returns the very type it was asked for, so D is T.
-      return unsafe unsafeBitCast(value, to: T.self)
-    }
-    return try take(direct, at: &place)
-  }
-
   func decodeOptional<T: Decodable>(
-    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [any CodingKey], _ key: (any CodingKey)?
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep], _ key: PathStep
   ) throws -> T? {
     let tag = byte(at: place)
     if tag == WireTag.null {
@@ -302,18 +363,27 @@
   }
 
   /// One element of a packed array as a value of its own, for types that want a decoder.
-  func unpacked(_ kind: PackedKind, at place: Int, _ path: [any CodingKey]) throws -> (DecodingState, Int) {
+  func unpacked(_ kind: PackedKind, at place: Int, _ path: [PathStep]) throws -> (DecodingState, Int) {
     let single = EncodingState(capacity: 32)
     func put<T: DirectlyCoded>(_: T.Type) throws {
       guard let value = T.unpack(kind, from: self, at: place) else { throw malformed(at: place, path) }
       value.put(into: single)
     }
-    switch kind {
-    case .double: try put(Double.self)
-    case .float: try put(Float.self)
-    case .bool: try put(Bool.self)
-    case .uint128: try put(UInt128.self)
-    default: try put(Int128.self)
+    if kind.shape != 0 {
+      let scalar = PackedKind(kind.scalar)
+      single.put(WireTag.packed)
+      single.put(scalar.rawValue)
+      single.putVarint(kind.laneCount)
+      // SAFETY: the caller has checked that the element's bytes are there.
+      unsafe single.putBytes(UnsafeRawBufferPointer(start: base + place, count: kind.laneCount * scalar.byteCount))
+    } else {
+      switch kind.scalar {
+      case .double: try put(Double.self)
+      case .float, .float16: try put(Float.self)
+      case .bool: try put(Bool.self)
+      case .uint128: try put(UInt128.self)
+      default: try put(Int128.self)
+      }
     }
     let state = DecodingState(copying: single)
     state.depth = depth
@@ -322,24 +392,30 @@
 
   // MARK: Errors
 
-  func path(_ count: Int, _ extra: [any CodingKey]) -> [any CodingKey] { currentPath.prefix(count) + extra }
+  func path(_ count: Int, _ extra: [PathStep], _ key: PathStep = .none) -> [PathStep] {
+    currentPath.prefix(count) + extra + [key]
+  }
 
-  func malformed(at place: Int, _ path: [any CodingKey]) -> DecodingError {
-    .dataCorrupted(.init(codingPath: path, debugDescription: "malformed bytes at offset \(place) of \(size)"))
+  func malformed(at place: Int, _ path: [PathStep]) -> DecodingError {
+    .dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "malformed bytes at offset \(place) of \(size)"))
   }
 
   /// Why the value at `place` could not be read as that type.
-  func mismatch(_ type: Any.Type, at place: Int, _ path: [any CodingKey]) -> DecodingError {
+  func mismatch(_ type: Any.Type, at place: Int, _ path: [PathStep]) -> DecodingError {
     guard let tag = byte(at: place), skip(from: place) != nil else { return malformed(at: place, path) }
     if tag == WireTag.null {
-      return .valueNotFound(type, .init(codingPath: path, debugDescription: "found nil in place of \(type)"))
+      return .valueNotFound(type, .init(codingPath: path.codingKeys, debugDescription: "found nil in place of \(type)"))
     }
     if type == String.self && (tag >= WireTag.shortString || tag == WireTag.string) {
-      return .dataCorrupted(.init(codingPath: path, debugDescription: "the string is not valid UTF-8"))
+      return .dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "the string is not valid UTF-8"))
     }
     return .typeMismatch(
-      type, .init(codingPath: path, debugDescription: "found \(WireTag.name(tag)), which does not fit \(type)"))
+      type, .init(codingPath: path.codingKeys, debugDescription: "found \(WireTag.name(tag)), which does not fit \(type)"))
   }
+}
+
+extension [PathStep] {
+  var codingKeys: [any CodingKey] { compactMap(\.codingKey) }
 }
 
 extension WireTag {

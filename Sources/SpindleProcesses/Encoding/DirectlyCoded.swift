@@ -3,21 +3,28 @@ protocol DirectlyCoded: Codable, SendableMetatype {
   func put(into state: EncodingState)
   /// Reads a value and moves `place` past it; nil, and `place` anywhere, when there is none of this type.
   static func take(from state: DecodingState, at place: inout Int) -> Self?
+  /// Room for the encoded value; may be a guess.
+  var sizeHint: Int { get }
   /// Reads one element of a packed array; the caller has checked that its bytes are there.
   static func unpack(_ kind: PackedKind, from state: DecodingState, at place: Int) -> Self?
 }
 
 extension DirectlyCoded {
+  var sizeHint: Int { MemoryLayout<Self>.size + 8 }
   static func unpack(_ kind: PackedKind, from state: DecodingState, at place: Int) -> Self? { nil }
 }
 
 /// An element whose arrays are written in one piece.
 protocol DirectElement: DirectlyCoded {
   static func putArray(_ array: [Self], into state: EncodingState)
+  static func sizeHint(of array: [Self]) -> Int
   static func takeArray(from state: DecodingState, at place: inout Int) -> [Self]?
 }
 
 extension DirectElement {
+  /// Right for numbers and vectors.
+  static func sizeHint(of array: [Self]) -> Int { array.count * MemoryLayout<Self>.stride + 16 }
+
   /// The elements of an unkeyed container that was written one by one.
   static func takeSequence(from state: DecodingState, at place: inout Int) -> [Self]? {
     guard state.byte(at: place) == WireTag.unkeyed else { return nil }
@@ -34,38 +41,51 @@ extension DirectElement {
 
 /// A number, whose arrays are copied as they lie in memory. Little-endian, which every system we run on is.
 protocol PackedElement: DirectElement, BitwiseCopyable {
-  static var packedKind: PackedKind { get }
+  static var packedScalar: PackedKind.Scalar { get }
 }
 
 extension PackedElement {
-  static func putArray(_ array: [Self], into state: EncodingState) {
-    state.put(WireTag.packed)
-    state.put(packedKind.rawValue)
-    state.putVarint(array.count)
-    unsafe array.withUnsafeBytes { unsafe state.putBytes($0) }
-  }
+  static var packedKind: PackedKind { PackedKind(packedScalar) }
+
+  static func putArray(_ array: [Self], into state: EncodingState) { state.putPacked(array, packedKind) }
 
   static func takeArray(from state: DecodingState, at place: inout Int) -> [Self]? {
     guard state.byte(at: place) == WireTag.packed else { return takeSequence(from: state, at: &place) }
     guard let head = state.takePackedHead(at: &place) else { return nil }
     let start = place
     place += head.count * head.kind.byteCount
-    guard head.kind == packedKind, Self.self != Bool.self else {
-      var result: [Self] = []
-      result.reserveCapacity(head.count)
-      for index in 0..<head.count {
-        guard let element = unpack(head.kind, from: state, at: start + index * head.kind.byteCount) else { return nil }
-        result.append(element)
-      }
-      return result
+    if head.kind == packedKind && Self.self != Bool.self { return state.copyPacked(head.count, at: start) }
+    var result: [Self] = []
+    result.reserveCapacity(head.count)
+    for index in 0..<head.count {
+      guard let element = unpack(head.kind, from: state, at: start + index * head.kind.byteCount) else { return nil }
+      result.append(element)
     }
-    // SAFETY: the head was checked: `count` elements are there, and every bit pattern is a value of these types.
-    return unsafe [Self](unsafeUninitializedCapacity: head.count) { buffer, initialized in
-      if head.count > 0 {
+    return result
+  }
+}
+
+extension EncodingState {
+  @inline(__always)
+  func putPacked<Element>(_ array: [Element], _ kind: PackedKind) {
+    put(WireTag.packed)
+    put(kind.rawValue)
+    putVarint(array.count)
+    unsafe array.withUnsafeBytes { unsafe putBytes($0) }
+  }
+}
+
+extension DecodingState {
+  /// The caller has checked that the bytes of so many elements are there, and that every bit pattern is an element.
+  @inline(__always)
+  func copyPacked<Element>(_ count: Int, at start: Int) -> [Element] {
+    // SAFETY: as the caller says.
+    unsafe [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
+      if count > 0 {
         unsafe UnsafeMutableRawPointer(buffer.baseAddress!)
-          .copyMemory(from: state.base + start, byteCount: head.count * MemoryLayout<Self>.stride)
+          .copyMemory(from: base + start, byteCount: count * MemoryLayout<Element>.stride)
       }
-      initialized = head.count
+      initialized = count
     }
   }
 }
@@ -77,7 +97,8 @@ extension PackedElement where Self: FixedWidthInteger {
 
   static func unpack(_ kind: PackedKind, from state: DecodingState, at place: Int) -> Self? {
     var at = place
-    switch kind {
+    guard kind.shape == 0 else { return nil }
+    switch kind.scalar {
     case .uint8: return state.takeRaw(UInt8.self, at: &at).flatMap { Self(exactly: $0) }
     case .int8: return state.takeRaw(Int8.self, at: &at).flatMap { Self(exactly: $0) }
     case .uint16: return state.takeRaw(UInt16.self, at: &at).flatMap { Self(exactly: $0) }
@@ -90,30 +111,31 @@ extension PackedElement where Self: FixedWidthInteger {
     case .int128: return state.takeRaw(Int128.self, at: &at).flatMap { Self(exactly: $0) }
     case .float: return state.takeRaw(Float.self, at: &at).flatMap { Self(exactly: $0) }
     case .double: return state.takeRaw(Double.self, at: &at).flatMap { Self(exactly: $0) }
+    case .float16: return state.takeRaw(Float16.self, at: &at).flatMap { Self(exactly: $0) }
     case .bool: return nil
     }
   }
 }
 
-extension UInt8: PackedElement { static var packedKind: PackedKind { .uint8 } }
-extension Int8: PackedElement { static var packedKind: PackedKind { .int8 } }
-extension UInt16: PackedElement { static var packedKind: PackedKind { .uint16 } }
-extension Int16: PackedElement { static var packedKind: PackedKind { .int16 } }
-extension UInt32: PackedElement { static var packedKind: PackedKind { .uint32 } }
-extension Int32: PackedElement { static var packedKind: PackedKind { .int32 } }
-extension UInt64: PackedElement { static var packedKind: PackedKind { .uint64 } }
-extension Int64: PackedElement { static var packedKind: PackedKind { .int64 } }
-extension UInt128: PackedElement { static var packedKind: PackedKind { .uint128 } }
-extension Int128: PackedElement { static var packedKind: PackedKind { .int128 } }
+extension UInt8: PackedElement { static var packedScalar: PackedKind.Scalar { .uint8 } }
+extension Int8: PackedElement { static var packedScalar: PackedKind.Scalar { .int8 } }
+extension UInt16: PackedElement { static var packedScalar: PackedKind.Scalar { .uint16 } }
+extension Int16: PackedElement { static var packedScalar: PackedKind.Scalar { .int16 } }
+extension UInt32: PackedElement { static var packedScalar: PackedKind.Scalar { .uint32 } }
+extension Int32: PackedElement { static var packedScalar: PackedKind.Scalar { .int32 } }
+extension UInt64: PackedElement { static var packedScalar: PackedKind.Scalar { .uint64 } }
+extension Int64: PackedElement { static var packedScalar: PackedKind.Scalar { .int64 } }
+extension UInt128: PackedElement { static var packedScalar: PackedKind.Scalar { .uint128 } }
+extension Int128: PackedElement { static var packedScalar: PackedKind.Scalar { .int128 } }
 extension UInt: PackedElement {
-  static var packedKind: PackedKind { MemoryLayout<UInt>.size == 8 ? .uint64 : .uint32 }
+  static var packedScalar: PackedKind.Scalar { MemoryLayout<UInt>.size == 8 ? .uint64 : .uint32 }
 }
 extension Int: PackedElement {
-  static var packedKind: PackedKind { MemoryLayout<Int>.size == 8 ? .int64 : .int32 }
+  static var packedScalar: PackedKind.Scalar { MemoryLayout<Int>.size == 8 ? .int64 : .int32 }
 }
 
 extension Double: PackedElement {
-  static var packedKind: PackedKind { .double }
+  static var packedScalar: PackedKind.Scalar { .double }
 
   func put(into state: EncodingState) {
     state.put(WireTag.double)
@@ -124,16 +146,18 @@ extension Double: PackedElement {
 
   static func unpack(_ kind: PackedKind, from state: DecodingState, at place: Int) -> Double? {
     var at = place
-    switch kind {
+    guard kind.shape == 0 else { return nil }
+    switch kind.scalar {
     case .double: return state.takeRaw(Double.self, at: &at)
     case .float: return state.takeRaw(Float.self, at: &at).map { Double($0) }
+    case .float16: return state.takeRaw(Float16.self, at: &at).map { Double($0) }
     default: return Int128.unpack(kind, from: state, at: place).map { Double($0) }
     }
   }
 }
 
 extension Float: PackedElement {
-  static var packedKind: PackedKind { .float }
+  static var packedScalar: PackedKind.Scalar { .float }
 
   func put(into state: EncodingState) {
     state.put(WireTag.float)
@@ -150,13 +174,30 @@ extension Float: PackedElement {
 
   static func unpack(_ kind: PackedKind, from state: DecodingState, at place: Int) -> Float? {
     var at = place
-    if kind == .float { return state.takeRaw(Float.self, at: &at) }
+    if kind == packedKind { return state.takeRaw(Float.self, at: &at) }
     return Double.unpack(kind, from: state, at: place).map { Float($0) }
   }
 }
 
+extension Float16: PackedElement {
+  static var packedScalar: PackedKind.Scalar { .float16 }
+
+  // As the standard library does.
+  func put(into state: EncodingState) { Float(self).put(into: state) }
+
+  static func take(from state: DecodingState, at place: inout Int) -> Float16? {
+    state.takeDouble(at: &place).map { Float16($0) }
+  }
+
+  static func unpack(_ kind: PackedKind, from state: DecodingState, at place: Int) -> Float16? {
+    var at = place
+    if kind == packedKind { return state.takeRaw(Float16.self, at: &at) }
+    return Double.unpack(kind, from: state, at: place).map { Float16($0) }
+  }
+}
+
 extension Bool: PackedElement {
-  static var packedKind: PackedKind { .bool }
+  static var packedScalar: PackedKind.Scalar { .bool }
 
   func put(into state: EncodingState) { state.put(self ? WireTag.trueValue : WireTag.falseValue) }
 
@@ -167,139 +208,7 @@ extension Bool: PackedElement {
   }
 
   static func unpack(_ kind: PackedKind, from state: DecodingState, at place: Int) -> Bool? {
-    guard kind == .bool, let byte = state.byte(at: place), byte <= 1 else { return nil }
+    guard kind == packedKind, let byte = state.byte(at: place), byte <= 1 else { return nil }
     return byte == 1
-  }
-}
-
-extension String: DirectElement {
-  func put(into state: EncodingState) { state.putString(self) }
-
-  static func take(from state: DecodingState, at place: inout Int) -> String? { state.takeString(at: &place) }
-
-  static func putArray(_ array: [String], into state: EncodingState) {
-    state.put(WireTag.unkeyed)
-    for element in array { state.putString(element) }
-    state.put(WireTag.end)
-  }
-
-  static func takeArray(from state: DecodingState, at place: inout Int) -> [String]? {
-    if state.byte(at: place) == WireTag.packed {
-      guard let head = state.takePackedHead(at: &place), head.count == 0 else { return nil }
-      return []
-    }
-    return takeSequence(from: state, at: &place)
-  }
-}
-
-extension Array: DirectlyCoded where Element: DirectElement {
-  func put(into state: EncodingState) { Element.putArray(self, into: state) }
-
-  static func take(from state: DecodingState, at place: inout Int) -> [Element]? {
-    Element.takeArray(from: state, at: &place)
-  }
-}
-
-extension Dictionary: DirectlyCoded where Key == String, Value: DirectlyCoded {
-  func put(into state: EncodingState) {
-    state.put(WireTag.keyed)
-    for (key, value) in self {
-      state.putString(key)
-      value.put(into: state)
-    }
-    state.put(WireTag.end)
-  }
-
-  static func take(from state: DecodingState, at place: inout Int) -> [String: Value]? {
-    guard state.byte(at: place) == WireTag.keyed else { return nil }
-    place += 1
-    var result: [String: Value] = [:]
-    // Growing step by step costs several times what counting first does.
-    if let entries = state.countTokens(from: place) { result.reserveCapacity(entries / 2) }
-    while state.byte(at: place) != WireTag.end {
-      guard let key = state.takeString(at: &place), let value = Value.take(from: state, at: &place) else { return nil }
-      result[key] = value
-    }
-    place += 1
-    return result
-  }
-}
-
-/// The types that are coded directly, found by the address of their metadata.
-enum DirectTypes {
-  private struct Slot: Sendable {
-    var type: ObjectIdentifier
-    var coded: any DirectlyCoded.Type
-  }
-
-  private static let slots: [Slot?] = {
-    func family<E: DirectElement>(_: E.Type) -> [any DirectlyCoded.Type] { [E.self, [E].self, [String: E].self] }
-    let types =
-      family(Int.self) + family(Int8.self) + family(Int16.self) + family(Int32.self) + family(Int64.self)
-      + family(Int128.self) + family(UInt.self) + family(UInt8.self) + family(UInt16.self) + family(UInt32.self)
-      + family(UInt64.self) + family(UInt128.self) + family(Float.self) + family(Double.self) + family(Bool.self)
-      + family(String.self)
-    var slots = [Slot?](repeating: nil, count: 256)
-    for type in types {
-      var index = place(of: ObjectIdentifier(type))
-      while slots[index] != nil { index = (index + 1) & 255 }
-      slots[index] = Slot(type: ObjectIdentifier(type), coded: type)
-    }
-    return slots
-  }()
-
-  @inline(__always)
-  private static func place(of type: ObjectIdentifier) -> Int {
-    Int(truncatingIfNeeded: (UInt64(UInt(bitPattern: type)) &* 0x9E37_79B9_7F4A_7C15) >> 56)
-  }
-
-  @inline(__always)
-  static func find(_ type: Any.Type) -> (any DirectlyCoded.Type)? {
-    let wanted = ObjectIdentifier(type)
-    var index = place(of: wanted)
-    while let slot = slots[index] {
-      if slot.type == wanted { return slot.coded }
-      index = (index + 1) & 255
-    }
-    return nil
-  }
-}
-
-/// An optional as such: the standard library's own coding would make one nil of `.none` and `.some(.none)`.
-protocol OptionalCoded {
-  func put(into node: WireEncoder, key: (any CodingKey)?, restart: Int) throws
-  static func decodeAny(
-    from state: DecodingState, at place: inout Int, _ pathCount: Int, _ extraPath: [any CodingKey],
-    _ key: (any CodingKey)?
-  ) throws -> Any
-}
-
-extension Optional: OptionalCoded where Wrapped: Codable {
-  func put(into node: WireEncoder, key: (any CodingKey)?, restart: Int) throws {
-    try node.encodeOptional(self, key: key, restart: restart)
-  }
-
-  static func decodeAny(
-    from state: DecodingState, at place: inout Int, _ pathCount: Int, _ extraPath: [any CodingKey],
-    _ key: (any CodingKey)?
-  ) throws -> Any {
-    try state.decodeOptional(Wrapped.self, at: &place, pathCount, extraPath, key) as Any
-  }
-}
-
-enum OptionalTypes {
-  /// The first word of a type's metadata says which kind it is. Asking for it first saves the search for a conformance,
-  /// which would cost more than encoding a small value.
-  private static let kind = kindWord(of: Int?.self)
-
-  @inline(__always)
-  private static func kindWord(of type: Any.Type) -> Int {
-    // SAFETY: a metatype is the address of the type's metadata, whose first word is its kind; part of Swift's ABI.
-    unsafe unsafeBitCast(type, to: UnsafePointer<Int>.self).pointee
-  }
-
-  @inline(__always)
-  static func find(_ type: Any.Type) -> (any OptionalCoded.Type)? {
-    kindWord(of: type) == kind ? type as? any OptionalCoded.Type : nil
   }
 }

@@ -10,22 +10,72 @@
 /// A frame is one value's `encode(to:)`. All nodes it made end with it, so splices never outlive a frame, and a handle
 /// used later is recognised by its serial number. While a frame runs, containers of outer frames refuse to be written.
 // SAFETY: the memory is this object's (or lent for its lifetime), and every access is bounded as said below.
+// `@exclusivity(unchecked)` on what every byte goes through, because the checks cost more than the bytes: no property here
+// is lent to code of others, and one writer belongs to one thread.
 @safe final class EncodingState {
-  private(set) var base: UnsafeMutableRawPointer
-  private(set) var count = 0
-  private var capacity: Int
+  @exclusivity(unchecked) private(set) var base: UnsafeMutableRawPointer
+  @exclusivity(unchecked) private var storedCount = 0
+  private(set) var count: Int {
+    @inline(__always) get { unsafe storedCount }
+    @inline(__always) _modify { yield unsafe &storedCount }
+  }
+  @exclusivity(unchecked) private var storedCapacity: Int
+  private var capacity: Int {
+    @inline(__always) get { unsafe storedCapacity }
+    @inline(__always) _modify { yield unsafe &storedCapacity }
+  }
   private var isBorrowed: Bool
-  private var top = -1
-  private var topSerial = 0
+  @exclusivity(unchecked) private var storedTop = -1
+  private var top: Int {
+    @inline(__always) get { unsafe storedTop }
+    @inline(__always) _modify { yield unsafe &storedTop }
+  }
+  @exclusivity(unchecked) private var storedTopSerial = 0
+  private var topSerial: Int {
+    @inline(__always) get { unsafe storedTopSerial }
+    @inline(__always) _modify { yield unsafe &storedTopSerial }
+  }
 
   /// The caller's memory was too small, and the bytes moved to memory of our own.
   private(set) var hasOutgrown = false
-  var nodes: ContiguousArray<Node> = []
-  private var nextSerial = 1
-  private var frameBase = 0
-  private var segments: ContiguousArray<Segment> = []
-  private var current = 0
-  var failure: EncodingError?
+  @exclusivity(unchecked) private var storedNodes = NodeStack()
+  var nodes: NodeStack {
+    @inline(__always) get { unsafe storedNodes }
+    @inline(__always) _modify { yield unsafe &storedNodes }
+  }
+  @exclusivity(unchecked) private var storedNextSerial = 1
+  private var nextSerial: Int {
+    @inline(__always) get { unsafe storedNextSerial }
+    @inline(__always) _modify { yield unsafe &storedNextSerial }
+  }
+  @exclusivity(unchecked) private var storedFrameBase = 0
+  private var frameBase: Int {
+    @inline(__always) get { unsafe storedFrameBase }
+    @inline(__always) _modify { yield unsafe &storedFrameBase }
+  }
+  @exclusivity(unchecked) private var storedSegments: ContiguousArray<Segment> = []
+  private var segments: ContiguousArray<Segment> {
+    @inline(__always) get { unsafe storedSegments }
+    @inline(__always) _modify { yield unsafe &storedSegments }
+  }
+  @exclusivity(unchecked) private var storedCurrent = 0
+  private var current: Int {
+    @inline(__always) get { unsafe storedCurrent }
+    @inline(__always) _modify { yield unsafe &storedCurrent }
+  }
+  /// Arrays that are being written by themselves, without a node.
+  @exclusivity(unchecked) private var storedArrayDepth = 0
+  private var arrayDepth: Int {
+    @inline(__always) get { unsafe storedArrayDepth }
+    @inline(__always) _modify { yield unsafe &storedArrayDepth }
+  }
+  private var failure: EncodingError?
+  @exclusivity(unchecked) private var storedHasFailed = false
+  /// Whether there is a `failure`; asked for each value, which the optional itself is too slow for.
+  private var hasFailed: Bool {
+    @inline(__always) get { unsafe storedHasFailed }
+    @inline(__always) _modify { yield unsafe &storedHasFailed }
+  }
   var attachments: AttachmentList?
 
   struct Node {
@@ -38,7 +88,52 @@
     var isOpen = true
     var end = 0
     var elementCount = 0
-    var key: (any CodingKey)?
+    var key: PathStep
+  }
+
+  /// The nodes, one after the other. An array would check bounds, uniqueness and exclusivity at every byte written.
+  // SAFETY: indices come from handles whose serial number was compared first, or from nodes that are still there.
+  @safe struct NodeStack {
+    private var base: UnsafeMutablePointer<Node>?
+    private(set) var count = 0
+    private var capacity = 0
+
+    @inline(__always)
+    subscript(index: Int) -> Node {
+      unsafeAddress { unsafe UnsafePointer(base! + index) }
+      nonmutating unsafeMutableAddress { unsafe base! + index }
+    }
+
+    @inline(__always)
+    mutating func append(_ node: consuming Node) {
+      if count == capacity { grow() }
+      unsafe (base! + count).initialize(to: node)
+      count &+= 1
+    }
+
+    @inline(__always)
+    mutating func remove(downTo kept: Int) {
+      unsafe (base! + kept).deinitialize(count: count &- kept)
+      count = kept
+    }
+
+    @inline(never)
+    private mutating func grow() {
+      let more = max(8, capacity * 2)
+      let memory = UnsafeMutablePointer<Node>.allocate(capacity: more)
+      if let base = unsafe base {
+        unsafe memory.moveInitialize(from: base, count: count)
+        unsafe base.deallocate()
+      }
+      unsafe base = memory
+      capacity = more
+    }
+
+    mutating func free() {
+      guard let base = unsafe base else { return }
+      remove(downTo: 0)
+      unsafe base.deallocate()
+    }
   }
 
   @safe private struct Segment {
@@ -55,7 +150,7 @@
 
   init(capacity: Int = 128) {
     unsafe base = .allocate(byteCount: capacity, alignment: 16)
-    self.capacity = capacity
+    unsafe storedCapacity = capacity
     isBorrowed = false
   }
 
@@ -63,11 +158,11 @@
   init(into memory: UnsafeMutableRawBufferPointer) {
     if let start = memory.baseAddress {
       unsafe base = start
-      capacity = memory.count
+      unsafe storedCapacity = memory.count
       isBorrowed = true
     } else {
       unsafe base = .allocate(byteCount: 64, alignment: 16)
-      capacity = 64
+      unsafe storedCapacity = 64
       isBorrowed = false
       hasOutgrown = true
     }
@@ -75,12 +170,13 @@
 
   deinit {
     // Segments above the first exist only when an error ended the encoding; `dropSegments` has then freed them.
+    nodes.free()
     if !isBorrowed { unsafe base.deallocate() }
   }
 
   func truncate(to newCount: Int) {
     count = newCount
-    failure = nil
+    if hasFailed { _ = takeFailure() }
   }
 
   // MARK: Bytes
@@ -92,8 +188,8 @@
 
   @inline(never)
   private func grow(_ byteCount: Int) {
-    var newCapacity = max(capacity &* 2, 128)
-    while newCapacity - count < byteCount { newCapacity *= 2 }
+    // Large arrays come in one piece: no more than what they need, and room for what follows.
+    let newCapacity = max(capacity &* 2, 128, count + byteCount + byteCount / 64 + 64)
     let memory = UnsafeMutableRawPointer.allocate(byteCount: newCapacity, alignment: 16)
     unsafe memory.copyMemory(from: base, byteCount: count)
     if isBorrowed { hasOutgrown = true } else { unsafe base.deallocate() }
@@ -168,17 +264,33 @@
     }
   }
 
+  @inline(__always)
   func putString(_ string: String) {
+    if unsafe string.utf8.withContiguousStorageIfAvailable({ unsafe putText($0) }) == nil { putForeignString(string) }
+  }
+
+  @inline(never)
+  private func putForeignString(_ string: String) {
     var copy = string
-     copy.withUTF8 { utf8 in
-      if utf8.count < 64 {
-        put(WireTag.shortString | UInt8(truncatingIfNeeded: utf8.count))
-      } else {
-        put(WireTag.string)
-        putVarint(utf8.count)
-      }
-      unsafe putBytes(UnsafeRawBufferPointer(utf8))
-    }
+    copy.withUTF8 { unsafe putText($0) }
+  }
+
+  @inline(__always)
+  private func putText(_ utf8: UnsafeBufferPointer<UInt8>) {
+    let count = utf8.count
+    guard count < 64, let start = utf8.baseAddress else { return unsafe putLongText(utf8) }
+    reserve(count &+ 1)
+    unsafe base.storeBytes(of: WireTag.shortString | UInt8(truncatingIfNeeded: count), toByteOffset: self.count, as: UInt8.self)
+    unsafe (base + self.count + 1).copyMemory(from: start, byteCount: count)
+    self.count &+= count &+ 1
+  }
+
+  @inline(never)
+  private func putLongText(_ utf8: UnsafeBufferPointer<UInt8>) {
+    guard !utf8.isEmpty else { return put(WireTag.shortString) }
+    put(WireTag.string)
+    putVarint(utf8.count)
+    unsafe putBytes(UnsafeRawBufferPointer(utf8))
   }
 
   /// Puts one byte in front of what was written since `offset`.
@@ -199,7 +311,7 @@
 
   @inline(never)
   private func prepareSlowly(_ index: Int, _ serial: Int) throws {
-    if let failure { throw failure }
+    if hasFailed, let failure { throw failure }
     guard index >= 0, index < nodes.count, nodes[index].serial == serial else {
       throw misuse("a container was written to after its value had been encoded")
     }
@@ -215,11 +327,9 @@
     }
   }
 
-  func push(parent: Int, key: (any CodingKey)?) throws -> (index: Int, serial: Int) {
+  func push(parent: Int, key: PathStep) throws -> (index: Int, serial: Int) {
     let depth = parent < 0 ? 1 : nodes[parent].depth + 1
-    guard depth <= WireLimit.depth else {
-      throw misuse("the value nests deeper than \(WireLimit.depth) levels", at: parent)
-    }
+    guard depth + arrayDepth <= WireLimit.depth else { throw tooDeep(at: parent) }
     let index = nodes.count
     let serial = nextSerial
     nextSerial += 1
@@ -279,10 +389,28 @@
     setTop(segments[segment].top)
   }
 
+  private func tooDeep(at index: Int) -> EncodingError {
+    misuse("the value nests deeper than \(WireLimit.depth) levels", at: index)
+  }
+
   // MARK: Frames
 
+  /// Writes elements one after the other as an unkeyed container that nobody else can have a handle on, so that it needs
+  /// no node; on an error everything since `restart` is taken back.
+  func encodeArray(under parent: Int, restart: Int, _ body: () throws -> Void) throws {
+    guard (parent < 0 ? 0 : nodes[parent].depth) + arrayDepth < WireLimit.depth else { throw tooDeep(at: parent) }
+    arrayDepth += 1
+    defer { arrayDepth -= 1 }
+    put(WireTag.unkeyed)
+    do { try body() } catch {
+      count = restart
+      throw error
+    }
+    put(WireTag.end)
+  }
+
   /// Runs one value's `encode(to:)`; on an error everything since `restart` is taken back.
-  func encodeFrame<T: Encodable>(_ value: T, under parent: Int, key: (any CodingKey)?, restart: Int) throws {
+  func encodeFrame<T: Encodable>(_ value: T, under parent: Int, key: PathStep, restart: Int) throws {
     let savedFrame = frameBase
     let savedNodes = nodes.count
     let savedSegments = max(segments.count, 1)
@@ -292,21 +420,18 @@
       let node = try push(parent: parent, key: key)
       frameBase = node.index
       try value.encode(to: WireEncoder(state: self, index: node.index, serial: node.serial))
-      if let failure {
-        self.failure = nil
-        throw failure
-      }
+      if hasFailed, let failure = takeFailure() { throw failure }
       finishFrame(node.index, segment: segment, start: start, savedSegments: savedSegments)
     } catch {
       activate(segment)
       dropSegments(downTo: savedSegments, in: segment)
       count = restart
-      nodes.removeLast(nodes.count - savedNodes)
+      nodes.remove(downTo: savedNodes)
       frameBase = savedFrame
       setTop(parent)
       throw error
     }
-    nodes.removeLast(nodes.count - savedNodes)
+    nodes.remove(downTo: savedNodes)
     frameBase = savedFrame
     setTop(parent)
   }
@@ -369,6 +494,23 @@
 
   // MARK: Errors
 
+  /// A mistake where Codable gives no way to throw: it fails the next write, and the value as a whole.
+  @inline(never)
+  func fail(_ error: any Error) {
+    if hasFailed { return }
+    failure = error as? EncodingError
+    hasFailed = failure != nil
+  }
+
+  @inline(never)
+  private func takeFailure() -> EncodingError? {
+    defer {
+      failure = nil
+      hasFailed = false
+    }
+    return failure
+  }
+
   func misuse(_ description: String, at index: Int = -1) -> EncodingError {
     .invalidValue(self, .init(codingPath: codingPath(of: index), debugDescription: description))
   }
@@ -377,7 +519,7 @@
     var path: [any CodingKey] = []
     var node = index
     while node >= 0, node < nodes.count {
-      if let key = nodes[node].key { path.append(key) }
+      if let key = nodes[node].key.codingKey { path.append(key) }
       node = nodes[node].parent
     }
     return path.reversed()

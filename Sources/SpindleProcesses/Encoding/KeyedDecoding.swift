@@ -1,7 +1,7 @@
 struct KeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
   let source: KeyedSource
 
-  var codingPath: [any CodingKey] { source.codingPath }
+  var codingPath: [any CodingKey] { source.path.codingKeys }
   var allKeys: [Key] { source.allKeys().compactMap { Key(stringValue: $0) } }
 
   func contains(_ key: Key) -> Bool { source.find(key.stringValue) != nil }
@@ -16,7 +16,7 @@ struct KeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
     let place = try place(key)
     var end = place
     guard let value = T.take(from: source.state, at: &end) else {
-      throw source.state.mismatch(T.self, at: place, source.codingPath + [key])
+      throw source.state.mismatch(T.self, at: place, source.path + [.key(key)])
     }
     source.advance(to: end)
     return value
@@ -42,14 +42,14 @@ struct KeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
   func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {
     var place = try place(key)
-    let value = try source.state.decode(type, at: &place, source.pathCount, source.extraPath, key)
+    let value = try source.state.decode(type, at: &place, source.pathCount, source.extraPath, .key(key))
     source.advance(to: place)
     return value
   }
 
   func decodeIfPresent<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T? {
     guard var place = source.find(key.stringValue) else { return nil }
-    let value = try source.state.decodeOptional(type, at: &place, source.pathCount, source.extraPath, key)
+    let value = try source.state.decodeOptional(type, at: &place, source.pathCount, source.extraPath, .key(key))
     source.advance(to: place)
     return value
   }
@@ -58,7 +58,7 @@ struct KeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
     guard let place = source.find(key.stringValue) else { throw source.missing(key) }
     source.leave(at: place)
     return WireDecoder(
-      state: source.state, place: place, pathCount: source.pathCount, extraPath: source.extraPath + [key])
+      state: source.state, place: place, pathCount: source.pathCount, extraPath: source.extraPath + [.key(key)])
   }
 
   func nestedContainer<Nested: CodingKey>(

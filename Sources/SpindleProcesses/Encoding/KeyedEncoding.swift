@@ -36,7 +36,7 @@ struct KeyedEncoding<Key: CodingKey>: KeyedEncodingContainerProtocol {
     try node.prepare()
     let restart = node.state.count
     node.state.putString(key.stringValue)
-    try node.encode(value, key: key, restart: restart)
+    try node.encode(value, key: .key(key), restart: restart)
   }
 
   func encodeIfPresent<T: Encodable>(_ value: T?, forKey key: Key) throws {
@@ -44,7 +44,7 @@ struct KeyedEncoding<Key: CodingKey>: KeyedEncodingContainerProtocol {
     try node.prepare()
     let restart = node.state.count
     node.state.putString(key.stringValue)
-    try node.encodeOptional(value, key: key, restart: restart)
+    try node.encodeOptional(value, key: .key(key), restart: restart)
   }
 
   private func child(_ key: any CodingKey, _ kind: EncodingState.Node.Kind) -> WireEncoder {
@@ -52,10 +52,10 @@ struct KeyedEncoding<Key: CodingKey>: KeyedEncodingContainerProtocol {
       try node.prepare()
       node.state.putString(key.stringValue)
     } catch {
-      if node.state.failure == nil { node.state.failure = error as? EncodingError }
+      node.state.fail(error)
       return WireEncoder(state: node.state, index: -1, serial: -1)
     }
-    return node.child(key: key, kind)
+    return node.child(key: .key(key), kind)
   }
 
   func nestedContainer<Nested: CodingKey>(

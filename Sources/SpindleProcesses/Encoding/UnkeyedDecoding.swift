@@ -2,7 +2,7 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
   let state: DecodingState
   let origin: Int
   let pathCount: Int
-  let extraPath: [any CodingKey]
+  let extraPath: [PathStep]
   private(set) var currentIndex = 0
   private var cursor: Int
   /// A nested container's place, when the cursor has yet to be moved past it.
@@ -10,7 +10,7 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
   private var packed: PackedKind?
   private var packedEnd = 0
 
-  init(state: DecodingState, origin: Int, pathCount: Int, extraPath: [any CodingKey]) throws {
+  init(state: DecodingState, origin: Int, pathCount: Int, extraPath: [PathStep]) throws {
     self.state = state
     self.origin = origin
     self.pathCount = pathCount
@@ -30,7 +30,8 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
     }
   }
 
-  var codingPath: [any CodingKey] { state.path(pathCount, extraPath) }
+  private var path: [PathStep] { state.path(pathCount, extraPath) }
+  var codingPath: [any CodingKey] { path.codingKeys }
 
   /// Where the next element begins, or nil when the bytes are malformed.
   private var next: Int? { pending < 0 ? cursor : state.skip(from: pending) }
@@ -53,7 +54,7 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
     return state.byte(at: next) == WireTag.end
   }
 
-  private var elementPath: [any CodingKey] { codingPath + [WireKey(index: currentIndex)] }
+  private var elementPath: [PathStep] { path + [.index(currentIndex)] }
 
   /// The place of the next element.
   private mutating func begin(_ type: Any.Type) throws -> Int {
@@ -62,7 +63,7 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
     pending = -1
     if isAtEnd {
       throw DecodingError.valueNotFound(
-        type, .init(codingPath: elementPath, debugDescription: "the unkeyed container has no more elements"))
+        type, .init(codingPath: elementPath.codingKeys, debugDescription: "the unkeyed container has no more elements"))
     }
     return cursor
   }
@@ -78,7 +79,7 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
     if let packed {
       guard let value = T.unpack(packed, from: state, at: place) else {
         throw DecodingError.typeMismatch(
-          T.self, .init(codingPath: elementPath, debugDescription: "the array holds \(packed) elements"))
+          T.self, .init(codingPath: elementPath.codingKeys, debugDescription: "the array holds \(packed) elements"))
       }
       advance(to: place + packed.byteCount)
       return value
@@ -117,11 +118,11 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
     if let packed {
       let (single, start) = try state.unpacked(packed, at: place, elementPath)
       var end = start
-      let value = try single.decode(type, at: &end, 0, elementPath, nil)
+      let value = try single.decode(type, at: &end, 0, elementPath, .none)
       advance(to: place + packed.byteCount)
       return value
     }
-    let value = try state.decode(type, at: &place, pathCount, extraPath, WireKey(index: currentIndex))
+    let value = try state.decode(type, at: &place, pathCount, extraPath, .index(currentIndex))
     advance(to: place)
     return value
   }
@@ -130,14 +131,14 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
     guard !isAtEnd else { return nil }
     if packed != nil { return try decode(type) }
     var place = try begin(type)
-    let value = try state.decodeOptional(type, at: &place, pathCount, extraPath, WireKey(index: currentIndex))
+    let value = try state.decodeOptional(type, at: &place, pathCount, extraPath, .index(currentIndex))
     advance(to: place)
     return value
   }
 
   private mutating func child() throws -> WireDecoder {
     let place = try begin((any Decoder).self)
-    let path = extraPath + [WireKey(index: currentIndex)]
+    let path = extraPath + [.index(currentIndex)]
     if let packed {
       let (single, start) = try state.unpacked(packed, at: place, elementPath)
       let decoder = WireDecoder(state: single, place: start, pathCount: 0, extraPath: elementPath)
@@ -165,7 +166,7 @@ struct SingleValueDecoding: SingleValueDecodingContainer {
   private func take<T: DirectlyCoded>() throws -> T {
     var end = decoder.place
     guard let value = T.take(from: decoder.state, at: &end) else {
-      throw decoder.state.mismatch(T.self, at: decoder.place, codingPath)
+      throw decoder.state.mismatch(T.self, at: decoder.place, decoder.path)
     }
     return value
   }
@@ -190,6 +191,6 @@ struct SingleValueDecoding: SingleValueDecodingContainer {
 
   func decode<T: Decodable>(_ type: T.Type) throws -> T {
     var end = decoder.place
-    return try decoder.state.decode(type, at: &end, decoder.pathCount, decoder.extraPath, nil)
+    return try decoder.state.decode(type, at: &end, decoder.pathCount, decoder.extraPath, .none)
   }
 }

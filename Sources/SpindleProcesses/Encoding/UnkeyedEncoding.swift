@@ -40,7 +40,7 @@ struct UnkeyedEncoding: UnkeyedEncodingContainer {
   func encode<T: Encodable>(_ value: T) throws {
     try begin()
     do {
-      try node.encode(value, key: nil, restart: node.state.count)
+      try node.encode(value, key: .index(count - 1), restart: node.state.count)
     } catch {
       node.state.nodes[node.index].elementCount -= 1
       throw error
@@ -49,10 +49,10 @@ struct UnkeyedEncoding: UnkeyedEncodingContainer {
 
   private func child(_ kind: EncodingState.Node.Kind) -> WireEncoder {
     do { try begin() } catch {
-      if node.state.failure == nil { node.state.failure = error as? EncodingError }
+      node.state.fail(error)
       return WireEncoder(state: node.state, index: -1, serial: -1)
     }
-    return node.child(key: WireKey(index: count - 1), kind)
+    return node.child(key: .index(count - 1), kind)
   }
 
   func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type) -> KeyedEncodingContainer<Nested> {
@@ -106,7 +106,7 @@ struct SingleValueEncoding: SingleValueEncodingContainer {
 
   func encode<T: Encodable>(_ value: T) throws {
     try begin()
-    try node.encode(value, key: nil, restart: node.state.count)
+    try node.encode(value, key: .none, restart: node.state.count)
     node.state.nodes[node.index].kind = .written
   }
 }

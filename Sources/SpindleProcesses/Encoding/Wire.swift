@@ -8,9 +8,23 @@
 /// which is no file format (it may change with any version), is described in `FORMAT.md`.
 package enum Wire {
   package static func encode<T: Encodable>(_ value: T, attachments: AttachmentList? = nil) throws -> [UInt8] {
-    let writer = WireWriter(attachments: attachments)
-    try writer.encode(value)
-    return writer.bytes
+    // Straight into the array, which for numbers is of the right size from the start.
+    let room = sizeHint(value)
+    var outgrown: [UInt8]?
+    let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: room) { memory, count in
+      let writer = unsafe WireWriter(into: UnsafeMutableRawBufferPointer(memory), attachments: attachments)
+      try writer.encode(value)
+      if writer.hasOutgrown { outgrown = writer.bytes } else { count = writer.count }
+    }
+    return outgrown ?? bytes
+  }
+
+  /// How much room the encoding will take, as far as that is known without encoding: enough for numbers, strings and
+  /// arrays of numbers, a guess for everything else.
+  package static func sizeHint<T: Encodable>(_ value: T) -> Int {
+    guard case .direct(_, _, let size) = ValueCoder.of(T.self) else { return 128 }
+    // SAFETY: the coder is that of T.
+    return unsafe withUnsafePointer(to: value) { unsafe size($0) }
   }
 
   /// Encodes into the caller's memory, with no array in between; nil when it does not fit.
@@ -25,7 +39,10 @@ package enum Wire {
   package static func decode<T: Decodable>(
     _ type: T.Type, from bytes: [UInt8], attachments: AttachmentList? = nil
   ) throws -> T {
-    try unsafe bytes.withUnsafeBytes { try unsafe decode(type, from: $0, attachments: attachments) }
+    // The pointer is good for as long as the array is, whose elements lie in memory. Decoding inside the closure would make
+    // that one generic in T, and cost more than a small value.
+    defer { withExtendedLifetime(bytes) {} }
+    return try unsafe decode(type, from: bytes.withUnsafeBytes { unsafe $0 }, attachments: attachments)
   }
 
   package static func decode<T: Decodable>(
@@ -67,7 +84,7 @@ package struct WireWriter: ~Copyable {
     let start = state.count
     let attached = state.attachments?.count ?? 0
     do {
-      try WireEncoder(state: state, index: -1, serial: 0).encode(value, key: nil, restart: start)
+      try WireEncoder(state: state, index: -1, serial: 0).encode(value, key: .none, restart: start)
     } catch {
       state.truncate(to: start)
       state.attachments?.truncate(to: attached)
@@ -97,7 +114,7 @@ package struct WireReader: ~Copyable {
 
   package mutating func decode<T: Decodable>(_ type: T.Type) throws -> T {
     var place = offset
-    let value = try state.decode(type, at: &place, 0, [], nil)
+    let value = try state.decode(type, at: &place, 0, [], .none)
     offset = place
     return value
   }

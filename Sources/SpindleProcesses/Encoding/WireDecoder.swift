@@ -1,17 +1,25 @@
 /// What `init(from:)` sees: a place in the bytes.
 struct WireDecoder: Decoder {
   let state: DecodingState
-  let place: Int
-  let pathCount: Int
-  let extraPath: [any CodingKey]
+  /// Both in one word, so that an `any Decoder` has room for the struct and need not be allocated.
+  private let placeAndCount: UInt64
+  let extraPath: [PathStep]
 
-  var codingPath: [any CodingKey] { state.path(pathCount, extraPath) }
+  init(state: DecodingState, place: Int, pathCount: Int, extraPath: [PathStep]) {
+    self.state = state
+    // A path of more steps than that is cut in error messages.
+    placeAndCount = UInt64(truncatingIfNeeded: place) << 16 | UInt64(UInt16(clamping: pathCount))
+    self.extraPath = extraPath
+  }
+
+  var place: Int { Int(placeAndCount >> 16) }
+  var pathCount: Int { Int(placeAndCount & 0xFFFF) }
+  var path: [PathStep] { state.path(pathCount, extraPath) }
+  var codingPath: [any CodingKey] { path.codingKeys }
   var userInfo: [CodingUserInfoKey: Any] { [:] }
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
-    guard state.byte(at: place) == WireTag.keyed else {
-      throw state.mismatch([String: Any].self, at: place, codingPath)
-    }
+    guard state.byte(at: place) == WireTag.keyed else { throw state.mismatch([String: Any].self, at: place, path) }
     return KeyedDecodingContainer(
       KeyedDecoding<Key>(
         source: KeyedSource(state: state, origin: place, pathCount: pathCount, extraPath: extraPath)))
@@ -30,9 +38,17 @@ final class KeyedSource {
   let state: DecodingState
   let origin: Int
   let pathCount: Int
-  let extraPath: [any CodingKey]
-  private var cursor: Int
-  private var pending = -1
+  let extraPath: [PathStep]
+  @exclusivity(unchecked) private var storedCursor: Int
+  private var cursor: Int {
+    @inline(__always) get { unsafe storedCursor }
+    @inline(__always) _modify { yield unsafe &storedCursor }
+  }
+  @exclusivity(unchecked) private var storedPending = -1
+  private var pending: Int {
+    @inline(__always) get { unsafe storedPending }
+    @inline(__always) _modify { yield unsafe &storedPending }
+  }
   private var entries: ContiguousArray<Entry>?
   private var places: [String: Int]?
 
@@ -42,15 +58,15 @@ final class KeyedSource {
     let value: Int
   }
 
-  init(state: DecodingState, origin: Int, pathCount: Int, extraPath: [any CodingKey]) {
+  init(state: DecodingState, origin: Int, pathCount: Int, extraPath: [PathStep]) {
     self.state = state
     self.origin = origin
     self.pathCount = pathCount
     self.extraPath = extraPath
-    cursor = origin + 1
+    unsafe storedCursor = origin + 1
   }
 
-  var codingPath: [any CodingKey] { state.path(pathCount, extraPath) }
+  var path: [PathStep] { state.path(pathCount, extraPath) }
 
   /// The value was read, the next entry begins at `place`.
   func advance(to place: Int) {
@@ -63,9 +79,9 @@ final class KeyedSource {
   func leave(at place: Int) { pending = place }
 
   func missing(_ key: any CodingKey) -> DecodingError {
-    if state.skip(from: origin) == nil { return state.malformed(at: origin, codingPath) }
+    if state.skip(from: origin) == nil { return state.malformed(at: origin, path) }
     return .keyNotFound(
-      key, .init(codingPath: codingPath, debugDescription: "no value was encoded for \(key.stringValue)"))
+      key, .init(codingPath: path.codingKeys, debugDescription: "no value was encoded for \(key.stringValue)"))
   }
 
   /// Where the key's value begins.
@@ -75,19 +91,36 @@ final class KeyedSource {
       cursor = end
       pending = -1
     }
-    var copy = key
-    return copy.withUTF8 { utf8 in
+    func find(_ utf8: UnsafeBufferPointer<UInt8>) -> Int? {
       var place = cursor
       if let found = state.takeStringRange(at: &place), unsafe matches(found, utf8) { return place }
       return unsafe findInIndex(key, utf8)
     }
+    if let place = unsafe key.utf8.withContiguousStorageIfAvailable({ unsafe find($0) }) { return place }
+    var copy = key
+    return copy.withUTF8 { unsafe find($0) }
   }
 
   private func matches(_ range: (start: Int, count: Int), _ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
     // SAFETY: the range was checked against the end of the bytes when it was taken.
     guard range.count == utf8.count else { return false }
-    return unsafe UnsafeRawBufferPointer(start: state.base + range.start, count: range.count)
-      .elementsEqual(UnsafeRawBufferPointer(utf8))
+    guard let wanted = unsafe UnsafeRawPointer(utf8.baseAddress) else { return true }
+    let found = unsafe state.base + range.start
+    var place = 0
+    while range.count &- place >= 8 {
+      guard
+        unsafe found.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+          == wanted.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+      else { return false }
+      place &+= 8
+    }
+    while place < range.count {
+      guard
+        unsafe found.load(fromByteOffset: place, as: UInt8.self) == wanted.load(fromByteOffset: place, as: UInt8.self)
+      else { return false }
+      place &+= 1
+    }
+    return true
   }
 
   private func findInIndex(_ key: String, _ utf8: UnsafeBufferPointer<UInt8>) -> Int? {

@@ -31,18 +31,18 @@ struct WireEncoder: Encoder {
       if kind == .unkeyed { state.put(WireTag.unkeyed) }
       return self
     } catch {
-      if state.failure == nil { state.failure = error as? EncodingError }
+      state.fail(error)
       return WireEncoder(state: state, index: -1, serial: -1)
     }
   }
 
   /// A node inside this one, to be filled at any time until the value has been encoded.
-  func child(key: (any CodingKey)?, _ kind: EncodingState.Node.Kind = .empty) -> WireEncoder {
+  func child(key: PathStep, _ kind: EncodingState.Node.Kind = .empty) -> WireEncoder {
     do {
       let node = try state.push(parent: index, key: key)
       return WireEncoder(state: state, index: node.index, serial: node.serial).opened(kind)
     } catch {
-      if state.failure == nil { state.failure = error as? EncodingError }
+      state.fail(error)
       return WireEncoder(state: state, index: -1, serial: -1)
     }
   }
@@ -52,46 +52,42 @@ struct WireEncoder: Encoder {
 
   /// Writes the value where the node stands; the caller has prepared the node and written the key.
   @inline(__always)
-  func encode<T: Encodable>(_ value: T, key: (any CodingKey)?, restart: Int) throws {
-    if let direct = DirectTypes.find(T.self) {
-      putDirect(value, direct)
-    } else if let optional = OptionalTypes.find(T.self) {
-      try putOptional(value, optional, key: key, restart: restart)
-    } else {
-      try state.encodeFrame(value, under: index, key: key, restart: restart)
-    }
+  func encode<T: Encodable>(_ value: T, key: PathStep, restart: Int) throws {
+    try encode(value, as: ValueCoder.of(T.self), key: key, restart: restart)
   }
 
-  @inline(never)
-  private func putDirect<T>(_ value: T, _ type: any DirectlyCoded.Type) {
-    func put<D: DirectlyCoded>(_: D.Type) {
-      // SAFETY: `find` returns the very type it was asked for, so D is T.
-      unsafe withUnsafePointer(to: value) { pointer in
-        unsafe UnsafeRawPointer(pointer).assumingMemoryBound(to: D.self).pointee.put(into: state)
-      }
+  /// - Parameter coder: that of T, looked up once for many.
+  @inline(__always)
+  func encode<T: Encodable>(_ value: T, as coder: ValueCoder, key: PathStep, restart: Int) throws {
+    switch coder {
+    case .codable: try state.encodeFrame(value, under: index, key: key, restart: restart)
+    // SAFETY: the coder is that of T, which it reads through the pointer.
+    case .direct(let put, _, _): unsafe withUnsafePointer(to: value) { unsafe put($0, state) }
+    case .nested(let type):
+      try unsafe withUnsafePointer(to: value) { try unsafe type.put($0, into: self, key: key, restart: restart) }
     }
-    put(type)
-  }
-
-  @inline(never)
-  private func putOptional<T>(_ value: T, _ type: any OptionalCoded.Type, key: (any CodingKey)?, restart: Int) throws {
-    func put<O: OptionalCoded>(_: O.Type) throws {
-      // SAFETY: as in `putDirect`.
-      try unsafe withUnsafePointer(to: value) { pointer in
-        try unsafe UnsafeRawPointer(pointer).assumingMemoryBound(to: O.self).pointee
-          .put(into: self, key: key, restart: restart)
-      }
-    }
-    try put(type)
   }
 
   /// An optional keeps its levels: what itself begins like nil or like an optional gets one more mark in front.
-  func encodeOptional<T: Encodable>(_ value: T?, key: (any CodingKey)?, restart: Int) throws {
+  func encodeOptional<T: Encodable>(_ value: T?, key: PathStep, restart: Int) throws {
     guard let value else { return state.put(WireTag.null) }
     let start = state.count
     try encode(value, key: key, restart: restart)
     let first = unsafe state.base.load(fromByteOffset: start, as: UInt8.self)
     if first == WireTag.null || first == WireTag.some { state.insert(WireTag.some, at: start) }
+  }
+}
+
+/// One step of a coding path.
+enum PathStep {
+  case none, index(Int), key(any CodingKey)
+
+  var codingKey: (any CodingKey)? {
+    switch self {
+    case .none: nil
+    case .index(let index): WireKey(index: index)
+    case .key(let key): key
+    }
   }
 }
 

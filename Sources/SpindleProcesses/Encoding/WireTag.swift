@@ -22,19 +22,44 @@ enum WireTag {
   static let shortString: UInt8 = 0xC0
 }
 
-/// What the elements of a packed array are; the raw value is the byte in the encoding.
-enum PackedKind: UInt8 {
-  case uint8, int8, uint16, int16, uint32, int32, uint64, int64, uint128, int128, float, double, bool
+/// What the elements of a packed array are; the raw value is the byte in the encoding: the scalar in the low four bits, and
+/// how many of them make a vector in the high ones.
+struct PackedKind: Equatable {
+  enum Scalar: UInt8 {
+    case uint8, int8, uint16, int16, uint32, int32, uint64, int64, uint128, int128, float, double, bool, float16
 
-  var byteCount: Int {
-    switch self {
-    case .uint8, .int8, .bool: 1
-    case .uint16, .int16: 2
-    case .uint32, .int32, .float: 4
-    case .uint64, .int64, .double: 8
-    case .uint128, .int128: 16
+    var byteCount: Int {
+      switch self {
+      case .uint8, .int8, .bool: 1
+      case .uint16, .int16, .float16: 2
+      case .uint32, .int32, .float: 4
+      case .uint64, .int64, .double: 8
+      case .uint128, .int128: 16
+      }
     }
   }
+
+  let scalar: Scalar
+  /// An index into the tables below; 0 is no vector.
+  let shape: UInt8
+  let byteCount: Int
+
+  private static let lanes = [1, 2, 3, 4, 8, 16, 32, 64]
+
+  init(_ scalar: Scalar, shape: UInt8 = 0) {
+    self.scalar = scalar
+    self.shape = shape
+    // Three lanes lie in memory as four.
+    byteCount = scalar.byteCount * (shape == 2 ? 4 : Self.lanes[Int(shape)])
+  }
+
+  init?(rawValue: UInt8) {
+    guard let scalar = Scalar(rawValue: rawValue & 0xF), rawValue >> 4 < Self.lanes.count else { return nil }
+    self.init(scalar, shape: rawValue >> 4)
+  }
+
+  var rawValue: UInt8 { shape << 4 | scalar.rawValue }
+  var laneCount: Int { Self.lanes[Int(shape)] }
 }
 
 /// The bound on how deep values may nest, in both directions.

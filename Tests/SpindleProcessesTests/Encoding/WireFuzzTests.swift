@@ -52,16 +52,22 @@ import Testing
       attempt(Int128.self)
       attempt(Int???.self)
       attempt([[String: Double?]].self)
+      attempt([SIMD3<Float>].self)
+      attempt(SIMD8<UInt8>.self)
+      attempt([Int: [Float16]].self)
+      attempt([Tree?]?.self)
     }
   }
 
   @Test func aClaimedLengthBeyondTheBytesIsAnErrorBeforeAnyAllocation() {
     // A packed array, a string, and each with a length near the largest there is.
-    for head: [UInt8] in [[0x89, 7], [0x89, 0], [0x89, 12], [0x86]] {
+    for head: [UInt8] in [[0x89, 7], [0x89, 0], [0x89, 12], [0x89, 0x7B], [0x86]] {
       for length: [UInt8] in [[0xFF, 0xFF, 0xFF, 0xFF, 0x0F], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F], [9], Array(repeating: 0xFF, count: 40)] {
         #expect(throws: DecodingError.self) { try Wire.decode([Int].self, from: head + length) }
         #expect(throws: DecodingError.self) { try Wire.decode(String.self, from: head + length) }
         #expect(throws: DecodingError.self) { try Wire.decode(Set<Int>.self, from: head + length) }
+        #expect(throws: DecodingError.self) { try Wire.decode([SIMD64<Double>].self, from: head + length) }
+        #expect(throws: DecodingError.self) { try Wire.decode([Int?].self, from: head + length) }
       }
     }
   }
@@ -70,6 +76,7 @@ import Testing
     struct Node: Codable { var next: [Node] }
     let keyed = (0..<200_000).flatMap { _ -> [UInt8] in [0x87, 0xC4] + Array("next".utf8) + [0x88] }
     #expect(throws: DecodingError.self) { try Wire.decode(Node.self, from: keyed) }
+    #expect(throws: DecodingError.self) { try Wire.decode([Node?].self, from: [0x88] + keyed) }
     #expect(throws: DecodingError.self) { try Wire.decode(Int.self, from: [UInt8](repeating: 0x88, count: 1_000_000)) }
     #expect(throws: DecodingError.self) { try Wire.decode(Int?.self, from: [UInt8](repeating: 0x8A, count: 1_000_000)) }
     #expect(throws: DecodingError.self) {
