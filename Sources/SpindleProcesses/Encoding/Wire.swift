@@ -94,6 +94,9 @@ package struct WireWriter: ~Copyable {
 
   package func append(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe state.putBytes($0) } }
 
+  /// Forgets what was written after so many bytes.
+  package func truncate(to count: Int) { state.truncate(to: min(count, state.count)) }
+
   /// Forgets the bytes and keeps the memory.
   package func reset() { state.truncate(to: 0) }
 }
@@ -117,6 +120,15 @@ package struct WireReader: ~Copyable {
     let value = try state.decode(type, at: &place, 0, [], .none)
     offset = place
     return value
+  }
+
+  /// Reads an array of bytes without copying it; nil, and nothing read, when there is none.
+  package mutating func takeBytes() -> UnsafeRawBufferPointer? {
+    var place = offset
+    guard let head = state.takePackedHead(at: &place), head.kind == UInt8.packedKind else { return nil }
+    offset = place + head.count
+    // SAFETY: the head was checked: so many bytes are there.
+    return unsafe UnsafeRawBufferPointer(start: state.base + place, count: head.count)
   }
 
   /// Throws when there are bytes left.

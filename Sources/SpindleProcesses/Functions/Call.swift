@@ -12,14 +12,19 @@ package struct Call<Output: Sendable>: Sendable {
   private let decodeOutput: @Sendable (inout WireReader) throws -> Output
 
   private init(
-    _ header: CallHeader, isAsync: Bool, attachments: AttachmentList?,
+    _ target: CallTarget, isAsync: Bool, attachments: AttachmentList?, room: Int,
     decode: @escaping @Sendable (inout WireReader) throws -> Output,
     arguments: (borrowing WireWriter) throws -> Void
   ) throws {
-    let writer = WireWriter(attachments: attachments)
-    try writer.encode(header.encoded())
-    try arguments(writer)
-    bytes = writer.bytes
+    // Straight into the array, with room for large arguments from the start.
+    var outgrown: [UInt8]?
+    let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: target.header.count + room) { memory, count in
+      let writer = unsafe WireWriter(into: UnsafeMutableRawBufferPointer(memory), attachments: attachments)
+      writer.append(target.header)
+      try arguments(writer)
+      if writer.hasOutgrown { outgrown = writer.bytes } else { count = writer.count }
+    }
+    self.bytes = outgrown ?? bytes
     self.isAsync = isAsync
     decodeOutput = decode
   }
@@ -36,6 +41,13 @@ package struct Call<Output: Sendable>: Sendable {
     if let output { names.append(try TypeName(output)) }
     for type in repeat (each Argument).self { names.append(try TypeName(type)) }
     return names
+  }
+
+  /// How many bytes the arguments will take, as far as that is known beforehand.
+  private static func room<each Argument: Encodable>(_ argument: repeat each Argument) -> Int {
+    var room = 0
+    for value in repeat each argument { room += Wire.sizeHint(value) }
+    return room
   }
 
   /// Reads a reply. Throws the function's own error when its type is `Codable`, else a `RemoteError`.
@@ -70,10 +82,12 @@ extension Call where Output: Codable {
     _ function: @escaping @Sendable (repeat each Argument) throws -> Output, _ argument: repeat each Argument,
     attachments: AttachmentList? = nil
   ) throws {
-    let header = try CallHeader(
-      .function, FunctionName(of: FunctionBox<Output, repeat each Argument>(function: function)),
-      Self.types(Output.self, repeat (each Argument).self))
-    try self.init(header, isAsync: false, attachments: attachments, decode: Self.decode) { writer in
+    let target = try CallTarget.of(FunctionBox<Output, repeat each Argument>(function: function), .function) {
+      try Self.types(Output.self, repeat (each Argument).self)
+    }
+    try self.init(
+      target, isAsync: false, attachments: attachments, room: Self.room(repeat each argument), decode: Self.decode
+    ) { writer in
       for value in repeat each argument { try writer.encode(value) }
     }
   }
@@ -82,27 +96,35 @@ extension Call where Output: Codable {
     async function: @escaping @Sendable (repeat each Argument) async throws -> Output,
     _ argument: repeat each Argument, attachments: AttachmentList? = nil
   ) throws {
-    let header = try CallHeader(
-      .asyncFunction, FunctionName(of: AsyncFunctionBox<Output, repeat each Argument>(function: function)),
-      Self.types(Output.self, repeat (each Argument).self))
-    try self.init(header, isAsync: true, attachments: attachments, decode: Self.decode) { writer in
+    let target = try CallTarget.of(AsyncFunctionBox<Output, repeat each Argument>(function: function), .asyncFunction) {
+      try Self.types(Output.self, repeat (each Argument).self)
+    }
+    try self.init(
+      target, isAsync: true, attachments: attachments, room: Self.room(repeat each argument), decode: Self.decode
+    ) { writer in
       for value in repeat each argument { try writer.encode(value) }
     }
   }
 
   /// Functions without arguments: see NullaryFunctionBox.
   package init(nullary function: @escaping @Sendable () throws -> Output, attachments: AttachmentList? = nil) throws {
-    let header = try CallHeader(
-      .nullaryFunction, FunctionName(of: NullaryFunctionBox(function: function)), [TypeName(Output.self)])
-    try self.init(header, isAsync: false, attachments: attachments, decode: Self.decode) { _ in }
+    let target = try CallTarget.of(NullaryFunctionBox(function: function), .nullaryFunction) {
+      try [TypeName(Output.self)]
+    }
+    try self.init(
+      target, isAsync: false, attachments: attachments, room: 0, decode: Self.decode
+    ) { _ in }
   }
 
   package init(
     asyncNullary function: @escaping @Sendable () async throws -> Output, attachments: AttachmentList? = nil
   ) throws {
-    let header = try CallHeader(
-      .asyncNullaryFunction, FunctionName(of: AsyncNullaryFunctionBox(function: function)), [TypeName(Output.self)])
-    try self.init(header, isAsync: true, attachments: attachments, decode: Self.decode) { _ in }
+    let target = try CallTarget.of(AsyncNullaryFunctionBox(function: function), .asyncNullaryFunction) {
+      try [TypeName(Output.self)]
+    }
+    try self.init(
+      target, isAsync: true, attachments: attachments, room: 0, decode: Self.decode
+    ) { _ in }
   }
 
   /// For generic callers that hold the function as one of one argument.
@@ -110,41 +132,49 @@ extension Call where Output: Codable {
     unary function: @escaping @Sendable (Argument) throws -> Output, _ argument: Argument,
     attachments: AttachmentList? = nil
   ) throws {
-    let header = try CallHeader(
-      .unaryFunction, FunctionName(of: UnaryFunctionBox(function: function)),
-      [TypeName(Output.self), TypeName(Argument.self)])
-    try self.init(header, isAsync: false, attachments: attachments, decode: Self.decode) { try $0.encode(argument) }
+    let target = try CallTarget.of(UnaryFunctionBox(function: function), .unaryFunction) {
+      try [TypeName(Output.self), TypeName(Argument.self)]
+    }
+    try self.init(
+      target, isAsync: false, attachments: attachments, room: Self.room(argument), decode: Self.decode
+    ) { try $0.encode(argument) }
   }
 
   package init<Work: Job>(job: Work, attachments: AttachmentList? = nil) throws where Work.Output == Output {
-    let header = try CallHeader(.job, nil, [TypeName(Work.self)])
-    try self.init(header, isAsync: false, attachments: attachments, decode: Self.decode) { try $0.encode(job) }
+    let target = try CallTarget.ofJob(Work.self)
+    try self.init(
+      target, isAsync: false, attachments: attachments, room: Self.room(job), decode: Self.decode
+    ) { try $0.encode(job) }
   }
 }
 
 extension Call where Output == Void {
   package init(nullary function: @escaping @Sendable () throws -> Void, attachments: AttachmentList? = nil) throws {
-    let header = try CallHeader(
-      .nullaryProcedure, FunctionName(of: NullaryProcedureBox(function: function)), [])
-    try self.init(header, isAsync: false, attachments: attachments, decode: { _ in }) { _ in }
+    let target = try CallTarget.of(NullaryProcedureBox(function: function), .nullaryProcedure) { [] }
+    try self.init(
+      target, isAsync: false, attachments: attachments, room: 0, decode: { _ in }
+    ) { _ in }
   }
 
   package init(
     asyncNullary function: @escaping @Sendable () async throws -> Void, attachments: AttachmentList? = nil
   ) throws {
-    let header = try CallHeader(
-      .asyncNullaryProcedure, FunctionName(of: AsyncNullaryProcedureBox(function: function)), [])
-    try self.init(header, isAsync: true, attachments: attachments, decode: { _ in }) { _ in }
+    let target = try CallTarget.of(AsyncNullaryProcedureBox(function: function), .asyncNullaryProcedure) { [] }
+    try self.init(
+      target, isAsync: true, attachments: attachments, room: 0, decode: { _ in }
+    ) { _ in }
   }
 
   package init<each Argument: Codable & Sendable>(
     _ function: @escaping @Sendable (repeat each Argument) throws -> Void, _ argument: repeat each Argument,
     attachments: AttachmentList? = nil
   ) throws {
-    let header = try CallHeader(
-      .procedure, FunctionName(of: ProcedureBox<repeat each Argument>(function: function)),
-      Self.types(nil, repeat (each Argument).self))
-    try self.init(header, isAsync: false, attachments: attachments, decode: { _ in }) { writer in
+    let target = try CallTarget.of(ProcedureBox<repeat each Argument>(function: function), .procedure) {
+      try Self.types(nil, repeat (each Argument).self)
+    }
+    try self.init(
+      target, isAsync: false, attachments: attachments, room: Self.room(repeat each argument), decode: { _ in }
+    ) { writer in
       for value in repeat each argument { try writer.encode(value) }
     }
   }
@@ -153,10 +183,12 @@ extension Call where Output == Void {
     async function: @escaping @Sendable (repeat each Argument) async throws -> Void,
     _ argument: repeat each Argument, attachments: AttachmentList? = nil
   ) throws {
-    let header = try CallHeader(
-      .asyncProcedure, FunctionName(of: AsyncProcedureBox<repeat each Argument>(function: function)),
-      Self.types(nil, repeat (each Argument).self))
-    try self.init(header, isAsync: true, attachments: attachments, decode: { _ in }) { writer in
+    let target = try CallTarget.of(AsyncProcedureBox<repeat each Argument>(function: function), .asyncProcedure) {
+      try Self.types(nil, repeat (each Argument).self)
+    }
+    try self.init(
+      target, isAsync: true, attachments: attachments, room: Self.room(repeat each argument), decode: { _ in }
+    ) { writer in
       for value in repeat each argument { try writer.encode(value) }
     }
   }

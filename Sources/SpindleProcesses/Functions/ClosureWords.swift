@@ -29,9 +29,12 @@ internal import CSpindle
     }
   }
 
-  func box<Box>(as type: Box.Type) -> Box {
+  /// The function of these words, which takes over the reference to the context.
+  func take<Box>(as type: Box.Type) -> Box {
     precondition(MemoryLayout<Box>.size == MemoryLayout<(Int, Int)>.size)
-    return unsafe unsafeBitCast(self, to: Box.self)
+    let box = unsafe unsafeBitCast(self, to: Box.self)  // Retains.
+    if let context = unsafe context { unsafe Unmanaged<AnyObject>.fromOpaque(context).release() }
+    return box
   }
 }
 

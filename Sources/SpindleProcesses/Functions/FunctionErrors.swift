@@ -31,20 +31,31 @@ public struct FunctionNameError: Error, Sendable, Equatable, Codable, CustomStri
 }
 
 /// An error that was thrown in another process and whose type cannot travel, because it is not `Codable`.
+///
+///     do { try future.result() } catch let error as RemoteError {
+///       print(error)  // NIO.ChannelError: ioOnClosedChannel (in worker "ProcessPool-1-2")
+///     }
+///
+/// An error that is `Codable` arrives as itself and not as one of these.
 public struct RemoteError: Error, Sendable, Equatable, Codable, CustomStringConvertible {
   /// The error's type, with its module.
   public let typeName: String
   /// What the error says about itself.
   public let message: String
+  /// The name of the process that threw it, if that was a worker.
+  public let worker: String?
 
-  public init(typeName: String, message: String) {
+  public init(typeName: String, message: String, worker: String? = nil) {
     self.typeName = typeName
     self.message = message
+    self.worker = worker
   }
 
   init(_ error: any Error) {
-    self.init(typeName: _typeName(type(of: error)), message: "\(error)")
+    self.init(typeName: _typeName(type(of: error)), message: "\(error)", worker: WorkerRole.name)
   }
 
-  public var description: String { "\(typeName): \(message)" }
+  public var description: String {
+    "\(typeName): \(message)\(worker.map { " (in worker \"\($0)\")" } ?? "")"
+  }
 }

@@ -1,5 +1,4 @@
 internal import CSpindle
-internal import SpindleThreads
 
 /// A function by a name that holds in every process of the same program.
 ///
@@ -11,24 +10,13 @@ struct FunctionName: Codable, Hashable, Sendable {
     /// The metadata of the wrapper's context; nil for the function at the end of the chain.
     var context: ImagePlace?
   }
-  private static let longestChain = 8
+  static let longestChain = 8
 
   private var links: [Link] = []
 
-  private static let known = Guarded<[UInt: FunctionName]>([:])
-
-  /// The name of the function in a box of one field.
-  init<Box>(of box: Box) throws {
+  init(of words: ClosureWords) throws {
     try ClosureLayout.require()
-    self = try ClosureWords.read(box) { words in
-      // Without a context the name is the same for ever; looking the place up costs more than the rest of a call.
-      guard unsafe words.context == nil else { return try FunctionName(unchecked: words) }
-      let key = unsafe UInt(bitPattern: words.code)
-      if let name = Self.known.withLock({ $0[key] }) { return name }
-      let name = try FunctionName(unchecked: words)
-      Self.known.withLock { $0[key] = name }
-      return name
-    }
+    try self.init(unchecked: words)
   }
 
   init<Box>(unchecked box: Box) throws {
@@ -61,7 +49,7 @@ struct FunctionName: Codable, Hashable, Sendable {
     }
   }
 
-  /// The function in this process. The contexts of wrappers are made anew and never freed: keep the result.
+  /// The function in this process. The contexts of wrappers are made anew; `take(as:)` puts them into a function's hands.
   func resolve() throws -> ClosureWords {
     try ClosureLayout.require()
     return try resolveUnchecked()

@@ -1,6 +1,13 @@
 /// The first value of a reply.
-enum ReplyKind: UInt8, Codable {
+enum ReplyKind: UInt8, DirectlyCoded {
   case value, error, foreignError, cancelled
+
+  func put(into state: EncodingState) { state.put(rawValue) }
+
+  static func take(from state: DecodingState, at place: inout Int) -> ReplyKind? {
+    defer { place += 1 }
+    return state.byte(at: place).flatMap { ReplyKind(rawValue: $0) }
+  }
 }
 
 /// Calls the function that `call` names with the arguments in it, and gives the encoded result or error.
@@ -12,24 +19,30 @@ package func invokeCall(
   _ call: [UInt8], attachments: AttachmentList? = nil, replyAttachments: AttachmentList? = nil
 ) -> [UInt8] {
   let reply = WireWriter(attachments: replyAttachments)
+  unsafe call.withUnsafeBytes { unsafe invokeCall($0, attachments: attachments, into: reply) }
+  return reply.bytes
+}
+
+/// The same, straight from and into memory of the caller's; the reply is appended.
+package func invokeCall(
+  _ call: UnsafeRawBufferPointer, attachments: AttachmentList? = nil, into reply: borrowing WireWriter
+) {
+  let start = reply.count
   do {
-    try unsafe call.withUnsafeBytes { bytes in
-      var reader = unsafe WireReader(bytes, attachments: attachments)
-      let header = try reader.decode([UInt8].self)
-      try CallHeader.invoker(for: header).run(&reader, reply)
-    }
-    return reply.bytes
+    var reader = unsafe WireReader(call, attachments: attachments)
+    try CallHeader.invoker(at: &reader).run(&reader, reply)
   } catch {
-    return errorReply(error)
+    reply.truncate(to: start)
+    reply.append(errorReply(error))
   }
 }
 
 /// Whether the call is one for `invokeCallAsync`; false for bytes that are no call.
-package func isAsyncCall(_ call: [UInt8]) -> Bool {
-  (try? unsafe call.withUnsafeBytes { bytes in
-    var reader = unsafe WireReader(bytes)
-    return try CallHeader.invoker(for: reader.decode([UInt8].self)).isAsync
-  }) ?? false
+package func isAsyncCall(_ call: [UInt8]) -> Bool { unsafe call.withUnsafeBytes { unsafe isAsyncCall($0) } }
+
+package func isAsyncCall(_ call: UnsafeRawBufferPointer) -> Bool {
+  var reader = unsafe WireReader(call)
+  return (try? CallHeader.invoker(at: &reader).isAsync) ?? false
 }
 
 /// As `invokeCall`, for functions of either kind; the function runs in the caller's task.
@@ -42,8 +55,7 @@ package func invokeCallAsync(
   do {
     let prepared = try unsafe call.withUnsafeBytes { bytes in
       var reader = unsafe WireReader(bytes, attachments: attachments)
-      let header = try reader.decode([UInt8].self)
-      return try CallHeader.invoker(for: header).prepare(&reader)
+      return try CallHeader.invoker(at: &reader).prepare(&reader)
     }
     return try await prepared.run(replyAttachments)
   } catch {

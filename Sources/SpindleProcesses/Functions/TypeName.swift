@@ -22,7 +22,11 @@ indirect enum TypeName: Codable, Hashable, Sendable {
       name = try Self.structural(type)
       guard try name.resolve() == type else { throw Self.unnameable(type) }
     }
-    Self.known.withLock { $0[ObjectIdentifier(type)] = name }
+    Self.known.withLock { known in
+      // Types can be made without end at run time; what was forgotten is named again.
+      if known.count >= 4096 { known = [:] }
+      known[ObjectIdentifier(type)] = name
+    }
     self = name
   }
 

@@ -6,6 +6,7 @@ import Testing
 private func nothing() {}
 private func fortyTwo() -> Int { 42 }
 private func add(_ a: Int, _ b: Int) -> Int { a + b }
+private func subtract(_ a: Int, _ b: Int) -> Int { a - b }
 func join(_ a: String, _ b: [Double], _ c: [String: Int]) -> String { "\(a) \(b) \(c)" }
 private func generic<T: Codable & Sendable>(_ value: T) -> [T] { [value, value] }
 private func later(_ a: Int) async -> Int {
@@ -158,6 +159,54 @@ private func run<Output>(_ call: Call<Output>) throws -> Output { try call.resul
     #expect(throws: RemoteError.self) { _ = try run(Call({ (_: Int) in Stubborn(failsDecoding: false) }, 1)) }
   }
 
+  @Test("a call names its function once, whichever closure of it is sent")
+  func repeatedCalls() throws {
+    // The wrappers of `add` are different objects each time, those of the literal none at all.
+    func send() throws -> [UInt8] { try Call(add, 1, 2).bytes }
+    let first = try send()
+    for _ in 0..<100 {
+      #expect(try send() == first)
+      #expect(try run(Call(add, 1, 2)) == 3)
+      #expect(try run(Call(subtract, 1, 2)) == -1)
+      #expect(try run(Call({ (a: Int) in a * 2 }, 21)) == 42)
+      #expect(try run(Call({ (a: Int) in a * 3 }, 21)) == 63)
+      #expect(try run(Call(generic as @Sendable (Int) -> [Int], 5)) == [5, 5])
+      #expect(try run(Call(generic as @Sendable (String) -> [String], "a")) == ["a", "a"])
+      #expect(try run(Call(unary: later2, 1)) == 2)
+      let number = Int.random(in: 0...9)
+      #expect(throws: CapturedContextError.self) { try Call({ (a: Int) in a * number }, 21) }
+    }
+  }
+
+  @Test("calls are made and run by many threads at once")
+  func concurrentCalls() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for task in 0..<8 {
+        group.addTask {
+          for number in 0..<300 {
+            #expect(try run(Call(add, number, task)) == number + task)
+            #expect(try run(Call(job: GenericJob(value: number))) == [number])
+            let mirrored = try run(Call(Point.mirrored, Point(x: number)))
+            #expect(mirrored == Point(x: -number))
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  #if DEBUG
+    @Test("when the layout of closures is not known, a function is refused by an error that says so, and a job works")
+    func unknownLayout() throws {
+      try ClosureLayout.$isPretendedUnknown.withValue(true) { () throws in
+        let error = #expect(throws: FunctionNameError.self) { try Call({ (a: Int8) in a }, 1) }
+        #expect(error?.description.contains("use a Job instead") == true)
+        #expect(try run(Call(job: Sum(numbers: [1, 2, 3]))) == 6)
+      }
+      #expect(try run(Call({ (a: Int8) in a }, 1)) == 1)
+    }
+  #endif
+
   @Test func malformedCallsAndRepliesAreErrorsAndNeverTraps() throws {
     let call = try Call(add, 1, 2)
     let reply = invokeCall(call.bytes)
@@ -172,6 +221,22 @@ private func run<Output>(_ call: Call<Output>) throws -> Output { try call.resul
     #expect(throws: FunctionNameError.self) { try call.result(of: invokeCall(other)) }
     #expect(throws: (any Error).self) { try call.result(of: invokeCall(call.bytes + [1])) }
     #expect(!isAsyncCall([]))
+    #expect(try call.result(of: reply) == 3)
+    // Any byte changed: an error or a result, in both directions, and no trap.
+    for place in call.bytes.indices {
+      for bit in 0..<8 {
+        var changed = call.bytes
+        changed[place] ^= 1 << UInt8(bit)
+        _ = try? call.result(of: invokeCall(changed))
+      }
+    }
+    for place in reply.indices {
+      for bit in 0..<8 {
+        var changed = reply
+        changed[place] ^= 1 << UInt8(bit)
+        _ = try? call.result(of: changed)
+      }
+    }
   }
 }
 
