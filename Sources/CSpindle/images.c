@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "CSpindle.h"
+#include "worker_internal.h"
 
 extern void *swift_allocObject(const void *metadata, size_t size, size_t alignment_mask);
 
@@ -68,6 +69,8 @@ struct image_query {
   struct spindle_image_place place;
   size_t byte_count;
   enum spindle_segment segment;
+  int index;
+  bool is_executable;
 };
 
 static enum spindle_segment segment_at(const struct dl_phdr_info *info, uintptr_t address, size_t byte_count) {
@@ -84,6 +87,7 @@ static enum spindle_segment segment_at(const struct dl_phdr_info *info, uintptr_
 static int visit(struct dl_phdr_info *info, size_t size, void *context) {
   (void)size;
   struct image_query *query = context;
+  query->is_executable = query->index++ == 0;  // the executable is the first object
   if (query->address != 0) {
     enum spindle_segment segment = segment_at(info, query->address, 1);
     if (segment == spindle_segment_none) return 0;
@@ -100,6 +104,12 @@ static int visit(struct dl_phdr_info *info, size_t size, void *context) {
   query->segment = segment;
   query->address = info->dlpi_addr + query->place.offset;
   return 1;
+}
+
+struct spindle_own_image spindle_own_image(void) {
+  struct image_query query = {.address = (uintptr_t)&spindle_own_image};
+  if (dl_iterate_phdr(visit, &query) == 0) return (struct spindle_own_image){0, false};
+  return (struct spindle_own_image){(query.place.image_high ^ query.place.image_low) | 1, query.is_executable};
 }
 
 enum spindle_segment spindle_image_place_of(const void *address, struct spindle_image_place *place) {

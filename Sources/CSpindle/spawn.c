@@ -69,9 +69,9 @@ static char **copy_arguments(void) {
 
 struct start {
   char **arguments, **environment;
-  int control;
+  int control, output, errors;
   pid_t parent;
-  bool ignores_interrupts;
+  uint32_t flags;
   // Written by the child, which shares the parent's memory until it execs.
   volatile int error;
   const char *volatile operation;
@@ -111,7 +111,7 @@ __attribute__((no_sanitize("thread", "address"))) static int child_main(void *co
   // is lifted. The kernel's structure: the handler first, then flags and mask, all zero.
   uint64_t action[4] = {0};
   for (int number = 1; number <= 64; number++) {
-    action[0] = number == SIGINT && start->ignores_interrupts ? (uintptr_t)SIG_IGN : (uintptr_t)SIG_DFL;
+    action[0] = number == SIGINT && (start->flags & spindle_start_ignores_interrupts) ? (uintptr_t)SIG_IGN : (uintptr_t)SIG_DFL;
     if (number != SIGKILL && number != SIGSTOP) syscall(SYS_rt_sigaction, number, action, NULL, 8);
   }
 
@@ -119,6 +119,8 @@ __attribute__((no_sanitize("thread", "address"))) static int child_main(void *co
   if ((start->control != spindle_worker_control ? duplicate(start->control, spindle_worker_control)
                                                 : set_inherited(spindle_worker_control)) < 0)
     return fail(start, "moving the control socket");
+  if (start->output >= 0 && duplicate(start->output, 1) < 0) return fail(start, "dup3 of standard output");
+  if (start->errors >= 0 && duplicate(start->errors, 2) < 0) return fail(start, "dup3 of standard error");
   close_all_from(spindle_worker_control + 1);
   // Two processes that read one terminal or pipe would steal from each other: as in CPython, a child reads nothing.
   int null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
@@ -130,6 +132,7 @@ __attribute__((no_sanitize("thread", "address"))) static int child_main(void *co
     if ((flags < 0 || flags & FD_CLOEXEC) && duplicate(0, standard) < 0) return fail(start, "dup3 of /dev/null");
   }
 
+  if ((start->flags & spindle_start_own_group) && syscall(SYS_setpgid, 0, 0) != 0) return fail(start, "setpgid");
   uint64_t mask = 0;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, 8);
   syscall(SYS_execve, "/proc/self/exe", start->arguments, start->environment);
@@ -144,16 +147,54 @@ extern int __clone(int (*)(void *), void *, int, void *, ...);
 #endif
 #endif
 
+int32_t spindle_control_pair(int32_t *mine, int32_t *theirs) {
+  int sockets[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) return errno;
+  *mine = sockets[0];
+  *theirs = sockets[1];
+  return 0;
+}
+
+int32_t spindle_output_pipe(int32_t *reading, int32_t *writing) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return errno;
+  // Where the program has closed standard descriptors, their numbers would be given out here.
+  for (int i = 0; i < 2; i++) {
+    if (ends[i] > spindle_worker_control) continue;
+    int moved = fcntl(ends[i], F_DUPFD_CLOEXEC, spindle_worker_control + 1), error = errno;
+    close(ends[i]);
+    ends[i] = moved;
+    if (moved >= 0) continue;
+    if (ends[1 - i] >= 0) close(ends[1 - i]);
+    return error;
+  }
+  (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  *reading = ends[0];
+  *writing = ends[1];
+  return 0;
+}
+
+bool spindle_is_inherited(int32_t descriptor) {
+  int flags = fcntl(descriptor, F_GETFD);
+  return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
 struct spindle_spawn_result spindle_spawn_worker(
-    const char *name, bool ignores_interrupts, const char **failed_operation) {
+    const char *name, uint32_t flags, int32_t output, int32_t error, const char **failed_operation) {
   struct spindle_spawn_result result = {.process = -1, .pidfd = -1, .control = -1};
+  if (spindle_is_latecomer()) {
+    result.error = EPERM;
+    *failed_operation = "starting a child from a program that loaded Spindle after its main had begun (dlopen): "
+                        "the child would run main instead; link Spindle to the executable";
+    return result;
+  }
   if (spindle_is_misfit()) {
     result.error = EPERM;
     *failed_operation = "starting a child from a child that could not be diverted before main "
                         "(is Spindle linked to the executable?)";
     return result;
   }
-  struct start start = {.parent = getpid(), .ignores_interrupts = ignores_interrupts};
+  struct start start = {.parent = getpid(), .flags = flags, .output = output, .errors = error};
   int sockets[2] = {-1, -1}, pidfd = -1;
   const size_t stack_size = 64 << 10;
   void *stack = MAP_FAILED;
@@ -171,8 +212,8 @@ struct spindle_spawn_result spindle_spawn_worker(
   while (environ != NULL && environ[variables] != NULL) variables++;
   start.environment = malloc((variables + 2) * sizeof *start.environment);
   if (start.environment == NULL) goto failed;
-  snprintf(order, sizeof order, "SPINDLE_WORKER=%d:%d:%llx:%.127s", spindle_worker_control, start.parent,
-           (unsigned long long)spindle_own_image_identity(), name);
+  snprintf(order, sizeof order, "SPINDLE_WORKER=%d:%d:%llx:%x:%.127s", spindle_worker_control, start.parent,
+           (unsigned long long)spindle_own_image().identity, flags, name);
   start.environment[0] = order;
   size_t kept = 1;
   for (size_t i = 0; i < variables; i++)
@@ -239,25 +280,49 @@ _Static_assert(sizeof(struct pidfd_information) == 64, "the kernel's size of ver
 #endif
 
 static struct spindle_exit from_wait_status(int status) {
-  if (WIFEXITED(status)) return (struct spindle_exit){spindle_exit_code, WEXITSTATUS(status), false};
-  return (struct spindle_exit){spindle_exit_signal, WTERMSIG(status), WCOREDUMP(status) != 0};
+  if (WIFEXITED(status)) return (struct spindle_exit){.kind = spindle_exit_code, .value = WEXITSTATUS(status)};
+  return (struct spindle_exit){
+      .kind = spindle_exit_signal, .value = WTERMSIG(status), .dumped_core = WCOREDUMP(status) != 0};
+}
+
+// glibc's waitid has no place for what the child used; the kernel's has.
+static int wait_for(int pidfd, siginfo_t *info, int options, struct rusage *used) {
+  long outcome;
+  do outcome = syscall(SYS_waitid, P_PIDFD, pidfd, info, options, used);
+  while (outcome != 0 && errno == EINTR);
+  return (int)outcome;
 }
 
 struct spindle_exit spindle_reap(int32_t pidfd) {
   siginfo_t info = {0};
-  int outcome;
-  do outcome = waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
-  while (outcome != 0 && errno == EINTR);
-  if (outcome == 0) {
-    if (info.si_pid == 0) return (struct spindle_exit){spindle_exit_running, 0, false};
-    if (info.si_code == CLD_EXITED) return (struct spindle_exit){spindle_exit_code, info.si_status, false};
-    return (struct spindle_exit){spindle_exit_signal, info.si_status, info.si_code == CLD_DUMPED};
+  struct rusage used = {0};
+  if (wait_for(pidfd, &info, WEXITED | WNOHANG, &used) == 0) {
+    if (info.si_pid == 0) return (struct spindle_exit){.kind = spindle_exit_running};
+    return (struct spindle_exit){
+        .kind = info.si_code == CLD_EXITED ? spindle_exit_code : spindle_exit_signal,
+        .value = info.si_status,
+        .dumped_core = info.si_code == CLD_DUMPED,
+        .peak_bytes = (int64_t)used.ru_maxrss * 1024};
   }
   // ECHILD: the program reaped it itself (waitpid(-1)) or ignores SIGCHLD. Newer kernels keep the status in the pidfd.
   struct pidfd_information kept = {.mask = PIDFD_INFORMATION_EXIT};
   if (ioctl(pidfd, PIDFD_INFORMATION, &kept) == 0 && (kept.mask & PIDFD_INFORMATION_EXIT))
     return from_wait_status(kept.exit_code);
-  return (struct spindle_exit){spindle_exit_unknown, 0, false};
+  return (struct spindle_exit){.kind = spindle_exit_unknown};
+}
+
+struct spindle_exit spindle_reap_group(int32_t pidfd, int32_t process) {
+  siginfo_t info = {0};
+  if (wait_for(pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL) == 0 && info.si_pid == 0)
+    return (struct spindle_exit){.kind = spindle_exit_running};
+  // Before it is reaped: until then, nobody else can get its number, nor a group of that number.
+  (void)spindle_signal_group(pidfd, process, SIGKILL);
+  return spindle_reap(pidfd);
+}
+
+int64_t spindle_peak_bytes(void) {
+  struct rusage used = {0};
+  return getrusage(RUSAGE_SELF, &used) == 0 ? (int64_t)used.ru_maxrss * 1024 : 0;
 }
 
 void spindle_end_and_reap(int32_t pidfd) {
@@ -268,6 +333,17 @@ void spindle_end_and_reap(int32_t pidfd) {
 
 int32_t spindle_signal_process(int32_t pidfd, int32_t signal) {
   return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0 ? 0 : errno;
+}
+
+#define PIDFD_SIGNAL_GROUP (1u << 2)  // <linux/pidfd.h> of kernel 6.9 and later
+
+int32_t spindle_signal_group(int32_t pidfd, int32_t process, int32_t signal) {
+  if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, PIDFD_SIGNAL_GROUP) == 0) return 0;
+  if (errno != EINVAL) return errno;
+  // Older: by number, and only while the child has not been reaped, for then the number may be anybody's.
+  siginfo_t info = {0};
+  if (wait_for(pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0) return ESRCH;
+  return kill(-process, signal) == 0 ? 0 : errno;
 }
 
 int32_t spindle_open_process(int32_t process) {

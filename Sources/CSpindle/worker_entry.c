@@ -53,8 +53,9 @@ extern int _dispatch_get_main_queue_handle_4CF(void) __attribute__((weak));
 extern void _dispatch_main_queue_callback_4CF(void *) __attribute__((weak));
 
 static struct {
-  bool is_worker;
+  bool is_worker, is_latecomer;
   int32_t parent;
+  uint32_t flags;
   init_entry original;
   char name[128];
 } worker;
@@ -62,103 +63,28 @@ static struct {
 bool spindle_is_worker(void) { return worker.is_worker; }
 // A diverted worker has removed its order (C2). Where it is still there, `main` runs although it should not.
 bool spindle_is_misfit(void) { return getenv("SPINDLE_WORKER") != NULL; }
+bool spindle_is_latecomer(void) { return worker.is_latecomer; }
 int32_t spindle_worker_parent(void) { return worker.parent; }
 const char *spindle_worker_name(void) { return worker.name; }
 
-// ---- The identity of the image that holds this code ----
-
-static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t count) {
-  const unsigned char *at = bytes;
-  for (size_t i = 0; i < count; i++) hash = (hash ^ at[i]) * 0x100000001b3u;
-  return hash;
-}
-
-// Never 0. The build-id where the linker wrote one.
-static uint64_t identity_of(const struct dl_phdr_info *info) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  const ElfW(Phdr) *text = NULL;
-  for (int i = 0; i < info->dlpi_phnum; i++) {
-    const ElfW(Phdr) *header = &info->dlpi_phdr[i];
-    if (header->p_type == PT_LOAD && (header->p_flags & PF_X) && text == NULL) text = header;
-    if (header->p_type != PT_NOTE) continue;
-    const char *at = (const char *)(info->dlpi_addr + header->p_vaddr), *end = at + header->p_memsz;
-    while ((size_t)(end - at) >= sizeof(ElfW(Nhdr))) {
-      const ElfW(Nhdr) *entry = (const void *)at;
-      const char *name = at + sizeof *entry, *description = name + ((entry->n_namesz + 3u) & ~3u);
-      if (entry->n_type == NT_GNU_BUILD_ID && entry->n_namesz == 4 && memcmp(name, "GNU", 4) == 0)
-        return fnv1a(hash, description, entry->n_descsz) | 1;
-      at = description + ((entry->n_descsz + 3u) & ~3u);
-    }
-  }
-  // Linked without a build-id: the layout and the beginning of the code, neither of which relocation touches.
-  hash = fnv1a(hash, info->dlpi_phdr, info->dlpi_phnum * sizeof(ElfW(Phdr)));
-  if (text != NULL) {
-    size_t count = text->p_filesz < 65536 ? text->p_filesz : 65536;
-    hash = fnv1a(hash, (const void *)(info->dlpi_addr + text->p_vaddr), count);
-  }
-  return hash | 1;
-}
-
-struct image_search {
-  uintptr_t address;  // in: look for the image that holds this, or
-  uint64_t identity;  // in and out: for the image with this identity
-  int index;
-  bool found, is_executable, is_code;
-  uintptr_t base;
-  uint64_t offset;
-};
-
-static int look_at_image(struct dl_phdr_info *info, size_t size, void *context) {
-  (void)size;
-  struct image_search *search = context;
-  int index = search->index++;
-  uintptr_t address = search->address;
-  if (address == 0) {
-    if (identity_of(info) != search->identity) return 0;
-    address = info->dlpi_addr + search->offset;
-    search->found = true;
-  }
-  for (int i = 0; i < info->dlpi_phnum; i++) {
-    const ElfW(Phdr) *header = &info->dlpi_phdr[i];
-    if (header->p_type != PT_LOAD || address - (info->dlpi_addr + header->p_vaddr) >= header->p_memsz) continue;
-    search->found = true;
-    search->is_code = header->p_flags & PF_X;
-  }
-  if (!search->found) return 0;
-  search->is_executable = index == 0;
-  search->base = info->dlpi_addr;
-  search->identity = identity_of(info);
-  return 1;
-}
-
-static struct image_search own_image(void) {
-  struct image_search search = {.address = (uintptr_t)&own_image};
-  dl_iterate_phdr(look_at_image, &search);
-  return search;
-}
-
-uint64_t spindle_own_image_identity(void) { return own_image().identity; }
-
-struct spindle_code_place spindle_code_place_of(const void *code) {
-  struct image_search search = {.address = (uintptr_t)code};
-  if (code == NULL || dl_iterate_phdr(look_at_image, &search) == 0 || !search.is_code)
-    return (struct spindle_code_place){0, 0};
-  return (struct spindle_code_place){search.identity, (uintptr_t)code - search.base};
-}
-
-const void *spindle_code_at(struct spindle_code_place place) {
-  struct image_search search = {.identity = place.image, .offset = place.offset};
-  if (dl_iterate_phdr(look_at_image, &search) == 0 || !search.is_code) return NULL;
-  return (const void *)(search.base + place.offset);
-}
-
 // ---- C2 and C3: the constructor ----
 
-static void refuse(int control, const char *reason) {
-  struct spindle_frame_header header = {
-      .magic = spindle_frame_magic, .kind = spindle_frame_refusal, .length = strlen(reason)};
-  if (spindle_control_send(control, &header, sizeof header, NULL, 0, true) == sizeof header)
-    (void)spindle_control_send(control, reason, header.length, NULL, 0, true);
+// In one piece, for the fork server and its worker write to the same socket.
+bool spindle_send_frame(int control, uint32_t kind, const void *payload, size_t length, const int32_t *descriptors,
+                        size_t descriptor_count) {
+  struct {
+    struct spindle_frame_header header;
+    char payload[256];
+  } frame = {.header = {.magic = spindle_frame_magic, .kind = kind, .descriptors = (uint32_t)descriptor_count}};
+  if (length > sizeof frame.payload) length = sizeof frame.payload;
+  frame.header.length = length;
+  memcpy(frame.payload, payload, length);
+  size_t count = sizeof frame.header + length;
+  return spindle_control_send(control, &frame, count, descriptors, descriptor_count, true) == (intptr_t)count;
+}
+
+_Noreturn void spindle_refuse(int control, const char *reason) {
+  (void)spindle_send_frame(control, spindle_frame_refusal, reason, strlen(reason), NULL, 0);
   _exit(127);
 }
 
@@ -248,18 +174,26 @@ static bool main_has_begun(void) {
   return search.found;
 }
 
+static bool lies_in_executable(const void *code) {
+  struct span span = {0};
+  dl_iterate_phdr(executable_span, &span);
+  return (uintptr_t)code >= span.start && (uintptr_t)code < span.end;
+}
+
 // The priority only makes it early; C4 holds for any place but the last, and the last is recognised.
 __attribute__((constructor(900))) static void spindle_constructor(int argc, char **argv, char **environment) {
   (void)argc, (void)argv, (void)environment;
+  bool is_in_executable = lies_in_executable((const void *)spindle_constructor);
+  worker.is_latecomer = !is_in_executable && main_has_begun();
   const char *order = getenv("SPINDLE_WORKER");
   if (order == NULL) return;
   int control = -1, parent = 0, name_at = 0;
+  unsigned flags = 0;
   unsigned long long identity = 0;
-  int fields = sscanf(order, "%d:%d:%llx:%n", &control, &parent, &identity, &name_at);
-  struct image_search image = own_image();
+  int fields = sscanf(order, "%d:%d:%llx:%x:%n", &control, &parent, &identity, &flags, &name_at);
   pid_t now = getppid();
-  if (fields != 3 || name_at == 0) return;
-  if (identity != image.identity) {
+  if (fields != 4 || name_at == 0) return;
+  if (identity != spindle_own_image().identity) {
     // Another copy of Spindle in the same program (a plug-in) leaves the order to its addressee. But an order that came down
     // from a process further up is for nobody here.
     if (now != 0 && now != parent) unsetenv("SPINDLE_WORKER");
@@ -274,14 +208,15 @@ __attribute__((constructor(900))) static void spindle_constructor(int argc, char
   now = getppid();
   if (now != 0 && now != parent) _exit(127);
   worker.parent = parent;
+  worker.flags = flags;
   prctl(PR_SET_NAME, worker.name);  // else ps shows "exe"
 
-  if (!image.is_executable && main_has_begun())
-    refuse(control, "Spindle lies in a shared library that was loaded after main had begun (dlopen); "
-                    "link it to the executable so that its children can be diverted before main");
+  if (worker.is_latecomer)
+    spindle_refuse(control, "Spindle lies in a shared library that was loaded after main had begun (dlopen); "
+                            "link it to the executable so that its children can be diverted before main");
   worker.is_worker = true;
   const char *problem = divert();
-  if (problem != NULL) refuse(control, problem);
+  if (problem != NULL) spindle_refuse(control, problem);
 }
 
 // ---- C5: the worker ----
@@ -291,16 +226,30 @@ static void diverted(int argc, char **argv, char **environment) {
   become_worker();
 }
 
+static bool has_own_group(void) { return (worker.flags & spindle_start_own_group) != 0 && getpgrp() == getpid(); }
+
+static _Noreturn void end_with_parent(void) {
+  if (has_own_group()) kill(-getpid(), SIGKILL);
+  kill(getpid(), SIGKILL);
+  for (;;) pause();
+}
+
 // Ends the worker when the parent is gone, whatever user code is doing. PR_SET_PDEATHSIG does the same and may be lost (a
-// changed user id clears it), so there are two.
+// changed user id clears it), so there are two. But where there is a group to be ended, the death signal would come before
+// anybody could do so; there it is only for a worker that has lost its socket.
 static void watch_parent(void *context) {
   (void)context;
   struct pollfd watched = {.fd = spindle_worker_control, .events = POLLRDHUP};
   for (;;) {
     int count = poll(&watched, 1, -1);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0 || (watched.revents & POLLNVAL)) return;  // user code closed the socket: PR_SET_PDEATHSIG remains
-    kill(getpid(), SIGKILL);
+    if (count < 0 || (watched.revents & POLLNVAL)) {  // user code closed the socket
+      prctl(PR_SET_PDEATHSIG, SIGKILL);               // of this thread, and any thread's counts
+      pid_t now = getppid();
+      if (now != 0 && now != worker.parent) end_with_parent();
+      for (;;) pause();
+    }
+    end_with_parent();
   }
 }
 
@@ -330,11 +279,31 @@ static _Noreturn void serve_main_thread(void) {
   }
 }
 
-static _Noreturn void become_worker(void) {
+// Says hello, and with it who this is where nobody else can be relied upon to say it.
+static void say_hello(int control, bool with_process) {
+  struct spindle_introduction hello = {.process = getpid()};
+  int32_t descriptors[2];
+  size_t count = 0;
+  if (with_process) {
+    descriptors[count] = spindle_open_process(hello.process);
+    if (descriptors[count] >= 0) hello.has_pidfd = 1, count++;
+  }
+  int report = spindle_keep_crash_report();
+  if (report >= 0) hello.has_report = 1, descriptors[count++] = report;
+  bool sent = spindle_send_frame(control, spindle_frame_hello, &hello, sizeof hello, descriptors, count);
+  if (hello.has_pidfd) close(descriptors[0]);
+  if (!sent) _exit(127);
+}
+
+static _Noreturn void run_as_worker(bool is_forked) {
   int control = spindle_worker_control;
-  if (spindle_worker_main == NULL) refuse(control, "the executable links CSpindle without SpindleProcesses");
+  spindle_fault(spindle_fault_before_hello);
+  if (spindle_worker_main == NULL) spindle_refuse(control, "the executable links CSpindle without SpindleProcesses");
   if (spindle_start_detached("spindle-watch", watch_parent, NULL) != 0)
-    refuse(control, "no thread could be started to watch the parent");
+    spindle_refuse(control, "no thread could be started to watch the parent");
+  if (has_own_group()) prctl(PR_SET_PDEATHSIG, 0);
+  // A line is the least that is lost when the worker dies, and the least that two processes can write without mixing.
+  setvbuf(stdout, NULL, _IOLBF, 0);
 
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
@@ -344,11 +313,23 @@ static _Noreturn void become_worker(void) {
   // User code that would have had the main thread's stack gets as much.
   if (stack < 8u << 20) pthread_attr_setstacksize(&attributes, 8u << 20);
 
-  struct spindle_frame_header hello = {.magic = spindle_frame_magic, .kind = spindle_frame_hello};
-  if (spindle_control_send(control, &hello, sizeof hello, NULL, 0, true) != sizeof hello) _exit(127);
+  say_hello(control, is_forked);
+  spindle_fault(spindle_fault_after_hello);
   pthread_t thread;
   if (pthread_create(&thread, &attributes, run_worker, NULL) != 0)
-    refuse(control, "no thread could be started for the worker");
+    spindle_refuse(control, "no thread could be started for the worker");
   pthread_attr_destroy(&attributes);
   serve_main_thread();
+}
+
+static _Noreturn void become_worker(void) {
+  if (worker.flags & spindle_start_fork_server) spindle_serve_forks(worker.parent);
+  run_as_worker(false);
+}
+
+_Noreturn void spindle_become_forked_worker(const char *name, uint32_t flags) {
+  snprintf(worker.name, sizeof worker.name, "%s", name);
+  worker.flags = flags;
+  prctl(PR_SET_NAME, worker.name);
+  run_as_worker(true);
 }

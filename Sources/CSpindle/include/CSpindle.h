@@ -185,17 +185,56 @@ struct spindle_frame_header {
 };
 enum {
   spindle_frame_magic = 0x4c445053,
-  /// The child was diverted and its worker loop begins. No payload.
+  /// The child was diverted and its worker loop begins. The payload is a `spindle_introduction`.
   spindle_frame_hello = 1,
   /// The child cannot become a worker; the payload says why, as text.
   spindle_frame_refusal = 2,
   /// Parent to worker, the first message: the place of the code to begin with.
   spindle_frame_entry = 3,
+  /// Program to fork server: fork a worker. The payload is a `spindle_fork_request`; the first descriptor is the worker's
+  /// control socket, then come standard output and standard error as far as it has them.
+  spindle_frame_fork = 4,
+  /// From the fork server, on the new worker's control socket: who it is. The payload is a `spindle_introduction`. It may come
+  /// before or after the worker's own hello, which says the same.
+  spindle_frame_forked = 5,
   /// The first kind that the layers above may use.
   spindle_frame_first_message = 16,
   spindle_descriptors_per_message = 250,
   /// The descriptor at which a worker finds its control socket.
   spindle_worker_control = 3,
+};
+
+/// Who a worker is: the descriptors that come with it are a pidfd, then memory that holds the report of a crash.
+struct spindle_introduction {
+  int32_t process;
+  uint8_t has_pidfd, has_report, reserved[2];
+};
+
+/// How a child is to be started.
+enum spindle_start_flags {
+  spindle_start_ignores_interrupts = 1,
+  spindle_start_own_group = 2,
+  /// Not to work, but to fork those that do.
+  spindle_start_fork_server = 4,
+  /// For a fork server: what comes with the request.
+  spindle_start_has_output = 8,
+  spindle_start_has_error = 16,
+  /// For tests of a debug build: die at that step, one of `spindle_fault_...` in these bits.
+  spindle_start_fault_shift = 8,
+};
+struct spindle_fork_request {
+  uint32_t flags;
+  char name[124];
+};
+
+/// Steps of the start at which the tests let a process die.
+enum spindle_fault {
+  spindle_fault_none = 0,
+  spindle_fault_before_hello = 1,
+  spindle_fault_after_hello = 2,
+  /// In the fork server, when a request has arrived, and when the worker exists but nobody has been told.
+  spindle_fault_before_fork = 3,
+  spindle_fault_after_fork = 4,
 };
 
 struct spindle_spawn_result {
@@ -208,9 +247,17 @@ struct spindle_spawn_result {
   int32_t error;
 };
 
-/// Starts this program again as a worker. `*operation` becomes what failed, in words (a static string). The child dies with the calling thread: call it from a thread that lives for ever.
+/// Starts this program again as a worker. `output` and `error` become its standard output and standard error; -1: the program's
+/// own. `*operation` becomes what failed, in words (a static string). The child dies with the calling thread: call it from
+/// a thread that lives for ever.
 struct spindle_spawn_result spindle_spawn_worker(
-    const char *name, bool ignores_interrupts, const char **operation);
+    const char *name, uint32_t flags, int32_t output, int32_t error, const char **operation);
+/// Two ends of a control socket, close-on-exec. Returns 0 or an errno value.
+int32_t spindle_control_pair(int32_t *mine, int32_t *theirs);
+/// A pipe, close-on-exec, that is read without waiting; its ends are no standard descriptors. Returns 0 or an errno value.
+int32_t spindle_output_pipe(int32_t *reading, int32_t *writing);
+/// Whether a child would inherit this standard descriptor of this process.
+bool spindle_is_inherited(int32_t descriptor);
 
 /// True in a process that was started as a worker and was diverted before `main`.
 bool spindle_is_worker(void);
@@ -218,16 +265,6 @@ bool spindle_is_worker(void);
 int32_t spindle_worker_parent(void);
 /// The name this worker was given; empty when this process is no worker.
 const char *spindle_worker_name(void);
-
-/// Code named so that another process of the same program finds it, wherever the loader put it there.
-struct spindle_code_place {
-  /// Of the image that holds the code; 0: no image does.
-  uint64_t image;
-  uint64_t offset;
-};
-struct spindle_code_place spindle_code_place_of(const void *code);
-/// NULL when no image of this process has that identity, or the place is no code of it.
-const void *spindle_code_at(struct spindle_code_place place);
 
 enum spindle_exit_kind {
   spindle_exit_running = 0,
@@ -240,13 +277,21 @@ struct spindle_exit {
   int32_t kind;
   int32_t value;
   bool dumped_core;
+  /// The most memory that the process had at a time, as the kernel counts it; 0: unknown.
+  int64_t peak_bytes;
 };
 /// Reaps the child behind `pidfd` if it has ended; never waits, never touches any other child.
 struct spindle_exit spindle_reap(int32_t pidfd);
+/// The same for a child with a group of its own: when it has ended, what is left of the group is killed.
+struct spindle_exit spindle_reap_group(int32_t pidfd, int32_t process);
+/// The most memory that this process has had at a time, in bytes.
+int64_t spindle_peak_bytes(void);
 /// Kills the child behind `pidfd` and waits until it is reaped.
 void spindle_end_and_reap(int32_t pidfd);
 /// Sends a signal through a pidfd, so that a recycled process number is never hit. Returns 0 or an errno value.
 int32_t spindle_signal_process(int32_t pidfd, int32_t signal);
+/// The same for the whole group of a child that has one of its own.
+int32_t spindle_signal_group(int32_t pidfd, int32_t process, int32_t signal);
 /// A pidfd of any process, close-on-exec, or minus an errno value.
 int32_t spindle_open_process(int32_t process);
 int32_t spindle_process_id(void);
@@ -263,6 +308,9 @@ intptr_t spindle_control_receive(
     int32_t socket, void *bytes, size_t capacity, int32_t *descriptors,
     size_t *descriptor_count, bool wait);
 
+
+/// The bytes at the start of a file, at most `capacity`; returns how many.
+size_t spindle_read_start(int32_t file, void *bytes, size_t capacity);
 
 int32_t spindle_close(int32_t descriptor);
 /// A close-on-exec copy of a descriptor, or minus an errno value.

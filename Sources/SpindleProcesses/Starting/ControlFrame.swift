@@ -12,6 +12,11 @@ package struct ControlFrame: Sendable {
     /// The first message to a worker.
     static let entry = Kind(rawValue: UInt32(spindle_frame_entry))
 
+    /// To a fork server.
+    static let fork = Kind(rawValue: UInt32(spindle_frame_fork))
+    /// From a fork server, on the socket of the worker.
+    static let forked = Kind(rawValue: UInt32(spindle_frame_forked))
+
     /// For the layers above: `Kind.message(0)`, `Kind.message(1)` and so on mean what parent and entry agree on.
     package static func message(_ number: UInt32) -> Kind {
       Kind(rawValue: UInt32(spindle_frame_first_message) + number)

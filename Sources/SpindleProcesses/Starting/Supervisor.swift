@@ -20,6 +20,8 @@ internal import Synchronization
 final class Supervisor: Sendable {
   enum Command {
     case start(WorkerProcess, StartTicket)
+    /// Have a fork server.
+    case prepare(StartTicket)
     case send(WorkerProcess)
   }
 
@@ -44,6 +46,8 @@ final class Supervisor: Sendable {
     var commands: [Command] = []
     /// The descriptors while there are children; nil while idle.
     var polling: (epoll: OwnedDescriptor, event: OwnedDescriptor)?
+    /// The fork server that takes requests.
+    var forkServer: WorkerProcess?
     /// Children that have not ended, for `ChildProcess.active` and for the exit of the program.
     var living: [UInt64: WorkerProcess] = [:]
   }
@@ -55,7 +59,7 @@ final class Supervisor: Sendable {
   // ---- Any thread ----
 
   static func start(_ worker: WorkerProcess) throws(ProcessStartError) {
-    if let problem = ensureRunning(for: worker) { throw problem }
+    if let problem = ensureRunning(for: worker.name) { throw problem }
     let ticket = StartTicket()
     post(.start(worker, ticket))
     ticket.done.wait("the start of a child process")
@@ -64,7 +68,7 @@ final class Supervisor: Sendable {
 
   /// As `start`, without waiting; the worker itself tells of a failure.
   static func launch(_ worker: WorkerProcess) {
-    if let problem = ensureRunning(for: worker) { return worker.failToStart(problem) }
+    if let problem = ensureRunning(for: worker.name) { return worker.failToStart(problem) }
     post(.start(worker, StartTicket(onFailure: { worker.failToStart($0) })))
   }
 
@@ -85,20 +89,35 @@ final class Supervisor: Sendable {
   /// Relaxed: only the supervisor itself can read its own number here.
   static var isCurrentThread: Bool { thread.load(ordering: .relaxed) == spindle_thread_id() }
 
-  private static func ensureRunning(for worker: WorkerProcess) -> ProcessStartError? {
+  /// The fork server there is, ready or about to be.
+  static var forkServer: WorkerProcess? {
+    get { mailbox.withLock { $0.forkServer } }
+    set { mailbox.withLock { $0.forkServer = newValue } }
+  }
+
+  /// Waits until there is a fork server that takes requests.
+  static func prepareForkServer() throws(ProcessStartError) {
+    if let problem = ensureRunning(for: "the fork server") { throw problem }
+    let ticket = StartTicket()
+    post(.prepare(ticket))
+    ticket.done.wait("the fork server to be ready")
+    if let error = ticket.error.withLock({ $0 }) { throw error }
+  }
+
+  private static func ensureRunning(for name: String) -> ProcessStartError? {
     mailbox.withLock { mailbox in
       let this = spindle_process_id()
       if mailbox.owner == this { return nil }
       if mailbox.owner != 0 {
         return ProcessStartError(
-          worker: worker.name, operation: "starting a child in a forked copy of the program",
+          worker: name, operation: "starting a child in a forked copy of the program",
           reason: "the copy has none of the threads it needs; fork only to exec")
       }
       let error = unsafe spindle_start_detached(
         "spindle-children",
         { _ in Supervisor.run() }, nil)
       guard error == 0 else {
-        return ProcessStartError(worker: worker.name, operation: "pthread_create", errorNumber: error)
+        return ProcessStartError(worker: name, operation: "pthread_create", errorNumber: error)
       }
       mailbox.owner = this
       ProcessExit.register(.processes) { Supervisor.programExits() }

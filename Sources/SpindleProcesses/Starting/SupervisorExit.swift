@@ -19,5 +19,6 @@ extension Supervisor {
         worker.ended.wait("a killed child process, at exit")
       }
     }
+    ForkServer.stop()
   }
 }

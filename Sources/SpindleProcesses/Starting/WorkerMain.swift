@@ -24,18 +24,22 @@ package enum WorkerRole {
 extension ControlFrame {
   /// The first message to a worker: which code to begin with. nil when the code lies in no image, as made at run time.
   init?(entry: WorkerEntry) {
+    var place = spindle_image_place()
     // SAFETY: a C function pointer as an address; it is only compared with the bounds of the loaded images.
-    let place = unsafe spindle_code_place_of(unsafeBitCast(entry, to: UnsafeRawPointer.self))
-    guard place.image != 0 else { return nil }
+    let segment = unsafe spindle_image_place_of(unsafeBitCast(entry, to: UnsafeRawPointer.self), &place)
+    guard segment == spindle_segment_code else { return nil }
     // SAFETY: a plain C structure without padding, read as its bytes.
     self.init(kind: .entry, bytes: unsafe withUnsafeBytes(of: place) { unsafe Array($0) })
   }
 
   var entry: WorkerEntry? {
-    guard kind == .entry, bytes.count == MemoryLayout<spindle_code_place>.size else { return nil }
-    // SAFETY: two integers, for which every bit pattern is a value.
-    let place = unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(as: spindle_code_place.self) }
-    guard let code = unsafe spindle_code_at(place) else { return nil }
+    guard kind == .entry, bytes.count == MemoryLayout<spindle_image_place>.size else { return nil }
+    // SAFETY: three integers, for which every bit pattern is a value.
+    let place = unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(as: spindle_image_place.self) }
+    var segment = spindle_segment_none
+    guard let code = unsafe spindle_image_address(place, 1, &segment), segment == spindle_segment_code else {
+      return nil
+    }
     // SAFETY: the parent made the place from a WorkerEntry, and the image is of the same build.
     return unsafe unsafeBitCast(code, to: WorkerEntry.self)
   }

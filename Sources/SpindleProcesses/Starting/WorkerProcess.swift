@@ -18,6 +18,10 @@ package final class WorkerProcess: Sendable {
     package var output = ProcessOutput.inherited
     /// How long a child may take until it says hello. A program that cannot be diverted never does.
     package var helloTimeout: Duration = .seconds(20)
+    #if DEBUG
+      /// For the tests: the step of the start at which a process dies, a `spindle_fault`.
+      package var startFault: UInt32 = 0
+    #endif
 
     package init(name: String) { self.name = name }
   }
@@ -28,6 +32,12 @@ package final class WorkerProcess: Sendable {
     package let startError: ProcessStartError?
     /// What is known beyond the status, as that it wrote nonsense to its control socket and was killed.
     package let detail: String?
+    /// The most memory it had at a time, in bytes, where the kernel has said.
+    package var peakResidentMemory: Int?
+    /// What Swift's backtracer printed when it crashed.
+    package var backtrace: String?
+    /// The end of what it wrote to standard error, where that went through the supervisor.
+    package var lastWords: String?
   }
 
   package typealias MessageHandler = @Sendable (WorkerProcess, ControlFrame) -> Void
@@ -43,6 +53,11 @@ package final class WorkerProcess: Sendable {
     /// Open from the start until the end, and beyond it once a user has asked for it.
     var pidfd: OwnedDescriptor?
     var sentinel: OwnedDescriptor?
+    /// What the kernel said of the memory it had, which is at least what the parent had had when it spawned it.
+    var peakBytes: Int64 = 0
+    var peakOfParent: Int64 = 0
+    /// Signals that came before the process was known.
+    var pendingSignals: [Int32] = []
     /// Until the supervisor takes them.
     var outgoing: [ControlFrame] = []
     var onMessage: MessageHandler?
@@ -120,27 +135,51 @@ package final class WorkerProcess: Sendable {
   package var pid: Int32? { state.withLock { $0.pid } }
 
   /// nil while the process runs.
-  package var exitStatus: ProcessExitStatus? { state.withLock { WorkerProcess.look(&$0) } }
+  package var exitStatus: ProcessExitStatus? { state.withLock { WorkerProcess.look(&$0, options.processGroup) } }
 
-  package var isAlive: Bool { state.withLock { $0.pid != nil && WorkerProcess.look(&$0) == nil } }
+  package var isAlive: Bool { state.withLock { $0.pid != nil && WorkerProcess.look(&$0, options.processGroup) == nil } }
 
   /// Asks the kernel now rather than trusting the supervisor to have run, so that whoever saw the sentinel become readable
   /// sees the status too. Idempotent: the first to reap keeps the status for the others.
-  static func look(_ state: inout State) -> ProcessExitStatus? {
+  static func look(_ state: inout State, _ group: ProcessGroup) -> ProcessExitStatus? {
     if state.exitStatus == nil, let pidfd = state.pidfd {
-      state.exitStatus = ProcessExitStatus(spindle_reap(pidfd.number))
+      let found =
+        group == .own ? spindle_reap_group(pidfd.number, state.pid ?? 0) : spindle_reap(pidfd.number)
+      state.exitStatus = ProcessExitStatus(found)
+      state.peakBytes = found.peak_bytes
     }
     return state.exitStatus
   }
 
-  /// Sends a signal; false when the process has ended already. A recycled process number is never hit.
+  /// Called by the supervisor when the process has a number.
+  func begin(pid: Int32, pidfd: OwnedDescriptor, peakOfParent: Int64) {
+    let signals = state.withLock { state in
+      state.pid = pid
+      state.pidfd = pidfd
+      state.peakOfParent = peakOfParent
+      defer { state.pendingSignals = [] }
+      return state.pendingSignals
+    }
+    for number in signals { signal(number) }
+  }
+
+  /// Sends a signal, to its group where it has one; false when the process has ended already. A recycled process number is
+  /// never hit.
   @discardableResult
   package func signal(_ number: Int32) -> Bool {
     state.withLock { state in
-      guard state.exitStatus == nil, let pidfd = state.pidfd else { return false }
+      guard state.exitStatus == nil else { return false }
+      guard let pidfd = state.pidfd, let pid = state.pid else {
+        state.pendingSignals.append(number)
+        return true
+      }
+      if options.processGroup == .own { return spindle_signal_group(pidfd.number, pid, number) == 0 }
       return spindle_signal_process(pidfd.number, number) == 0
     }
   }
+
+  @discardableResult
+  package func interrupt() -> Bool { signal(SIGINT) }
 
   @discardableResult
   package func terminate() -> Bool { signal(SIGTERM) }

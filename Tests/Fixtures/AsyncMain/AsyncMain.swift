@@ -14,7 +14,7 @@ struct AsyncMain {
     say("main")
     await Task.yield()
     guard startedAs == "child" else { return run(scenario: startedAs) }
-    let child = ChildProcess(target: double, 21)
+    let child = ChildProcess(target: double, 21, startMethod: startMethod)
     child.start()
     say("\(try await child.join()) \(child.exitStatus!)")
   }

@@ -12,7 +12,7 @@ struct AtMain {
     let startedAs = CommandLine.arguments.dropFirst().first ?? "nothing"
     say("main")
     guard startedAs == "child" else { return run(scenario: startedAs) }
-    let child = ChildProcess(target: double, 21)
+    let child = ChildProcess(target: double, 21, startMethod: startMethod)
     child.start()
     say("\(try child.join()) \(child.exitStatus!)")
   }

@@ -10,7 +10,7 @@ func double(_ n: Int) -> Int {
 
 say("main")
 if startedAs == "child" {
-  let child = ChildProcess(target: double, 21)
+  let child = ChildProcess(target: double, 21, startMethod: startMethod)
   child.start()
   say("\(try child.join()) \(child.exitStatus!)")
 } else {

@@ -8,6 +8,15 @@ public func say(_ line: String, to output: Int32 = 1) {
   _ = unsafe write(output, bytes, bytes.count)
 }
 
+/// How the fixture starts its children: the test says so in the environment.
+public var startMethod: StartMethod { unsafe getenv("FIXTURE_START") == nil ? .spawn : .forkServer }
+
+func fixtureOptions(named name: String) -> WorkerProcess.Options {
+  var options = WorkerProcess.Options(name: name)
+  options.startMethod = startMethod
+  return options
+}
+
 /// What a fixture's main does: starts children of some kind, says their numbers, waits for a line on stdin, ends in some way.
 ///
 /// `idle-exit`: an idle and a busy kind of child, and every kind of end.
@@ -32,7 +41,8 @@ public func run(scenario: String) {
     return startOne({ 5 }) { say("\($0.exitStatus)") }
   case "undiverted":
     do {
-      _ = try WorkerProcess.start(.init(name: "none"), entry: { 0 }, onMessage: { _, _ in }, onEnd: { _, _ in })
+      _ = try WorkerProcess.start(
+        fixtureOptions(named: "none"), entry: { 0 }, onMessage: { _, _ in }, onEnd: { _, _ in })
     } catch { say("\(error)") }
     return
   case "crowded":
@@ -43,7 +53,8 @@ public func run(scenario: String) {
     var opened: [Int32] = []
     while case let next = dup(0), next >= 0 { opened.append(next) }
     do {
-      _ = try WorkerProcess.start(.init(name: "one too many"), entry: { 0 }, onMessage: { _, _ in }, onEnd: { _, _ in })
+      _ = try WorkerProcess.start(
+        fixtureOptions(named: "one too many"), entry: { 0 }, onMessage: { _, _ in }, onEnd: { _, _ in })
     } catch {
       say("\(error.errorNumber == EMFILE) \(error.operation)")
     }
@@ -61,7 +72,7 @@ public func run(scenario: String) {
     }) { say("\($0.exitStatus)") }
   case "awaited":
     _ = try! WorkerProcess.start(
-      .init(name: "long"),
+      fixtureOptions(named: "long"),
       entry: {
         guard let input = ControlChannel.ofWorker.receive()?.descriptors.first else { return 1 }
         ControlChannel.ofWorker.send(ControlFrame(kind: .message(0)))
@@ -79,7 +90,7 @@ public func run(scenario: String) {
     say("no such scenario")
     exit(2)
   }
-  var options = WorkerProcess.Options(name: "fixture")
+  var options = fixtureOptions(named: "fixture")
   options.isDaemon = true
   for _ in 0..<2 {
     let worker = try! WorkerProcess.start(
@@ -131,13 +142,13 @@ private func isMainThread() -> Bool { spindle_thread_id() == getpid() }
 
 private func startOne(_ entry: WorkerEntry, onEnd: @escaping @Sendable (WorkerProcess.End) -> Void) {
   _ = try! WorkerProcess.start(
-    .init(name: "one"), entry: entry, onMessage: { _, _ in }, onEnd: { _, end in onEnd(end) })
+    fixtureOptions(named: "one"), entry: entry, onMessage: { _, _ in }, onEnd: { _, end in onEnd(end) })
 }
 
 /// One child says what it sees of itself.
 private func describeChild(saying output: Int32 = 1) {
   let worker = try! WorkerProcess.start(
-    .init(name: "describer"),
+    fixtureOptions(named: "describer"),
     entry: {
       var signals = sigset_t()
       _ = unsafe pthread_sigmask(SIG_BLOCK, nil, &signals)
@@ -165,13 +176,13 @@ private func describeChild(saying output: Int32 = 1) {
 
 /// A child that starts a child, and goes before it.
 private func nest() {
-  var options = WorkerProcess.Options(name: "outer")
+  var options = fixtureOptions(named: "outer")
   options.isDaemon = true
   _ = try! WorkerProcess.start(
     options,
     entry: {
       let inner = try! WorkerProcess.start(
-        .init(name: "inner"), entry: entries["busy"]!,
+        fixtureOptions(named: "inner"), entry: entries["busy"]!,
         onMessage: { inner, _ in
           ControlChannel.ofWorker.send(ControlFrame(kind: .message(0), bytes: Array("\(inner.pid!)".utf8)))
         }, onEnd: { _, _ in })

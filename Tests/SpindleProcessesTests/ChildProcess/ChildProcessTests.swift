@@ -65,44 +65,48 @@ private enum Place {
 @Suite(.oneAtATime) struct ChildProcessTests {
   // MARK: Results
 
-  @Test func `join returns what the function returned`() throws {
-    let child = ChildProcess(target: add, 2, 40)
+  @Test(arguments: StartMethod.allCases) func `join returns what the function returned`(method: StartMethod) throws {
+    let child = ChildProcess(target: add, 2, 40, startMethod: method)
     child.start()
     #expect(try child.join() == 42)
     #expect(child.exitStatus == .exited(0))
   }
 
-  @Test func `join throws what the function threw, and the exit code is 1`() throws {
-    let child = ChildProcess(target: half, 7)
+  @Test(arguments: StartMethod.allCases) func `join throws what the function threw, and the exit code is 1`(
+    method: StartMethod
+  ) throws {
+    let child = ChildProcess(target: half, 7, startMethod: method)
     child.start()
     #expect(throws: Odd(number: 7)) { try child.join() }
     #expect(child.exitStatus == .exited(1))
   }
 
-  @Test func `a function without a result can be joined`() throws {
-    let child = ChildProcess(target: nothing)
+  @Test(arguments: StartMethod.allCases) func `a function without a result can be joined`(method: StartMethod) throws {
+    let child = ChildProcess(target: nothing, startMethod: method)
     child.start()
     try child.join()
     #expect(child.exitStatus == .exited(0))
   }
 
-  @Test func `arguments of many types arrive as they were`() throws {
-    let child = ChildProcess(target: many, -1, "zwei", 2.5, [1, 2], ["a": 1], nil)
+  @Test(arguments: StartMethod.allCases) func `arguments of many types arrive as they were`(method: StartMethod) throws
+  {
+    let child = ChildProcess(target: many, -1, "zwei", 2.5, [1, 2], ["a": 1], nil, startMethod: method)
     child.start()
     #expect(try child.join() == "-1 zwei 2.5 [1, 2] [\"a\": 1] nil")
   }
 
-  @Test func `megabytes of arguments and results pass`() throws {
+  @Test(arguments: StartMethod.allCases) func `megabytes of arguments and results pass`(method: StartMethod) throws {
     let bytes = (0..<5_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-    let child = ChildProcess(target: echoBytes, bytes)
+    let child = ChildProcess(target: echoBytes, bytes, startMethod: method)
     child.start()
     #expect(try child.join() == bytes.reversed())
   }
 
-  @Test func `static functions, closures without captures and globals of other files work`() throws {
-    let one = ChildProcess(target: Place.twice, 4)
-    let two = ChildProcess(target: { (n: Int) in n + 1 }, 4)
-    let three = ChildProcess(target: lookUp, 20)
+  @Test(arguments: StartMethod.allCases)
+  func `static functions, closures without captures and globals of other files work`(method: StartMethod) throws {
+    let one = ChildProcess(target: Place.twice, 4, startMethod: method)
+    let two = ChildProcess(target: { (n: Int) in n + 1 }, 4, startMethod: method)
+    let three = ChildProcess(target: lookUp, 20, startMethod: method)
     for child in [one, two] { child.start() }
     three.start()
     #expect(try one.join() == 8)
@@ -110,10 +114,12 @@ private enum Place {
     #expect(try three.join() == "twenty")
   }
 
-  @Test func `async functions and code of the main actor run in a child`() throws {
-    let one = ChildProcess(target: slowly, 4)
-    let two = ChildProcess(target: slowlyThrowing, 5)
-    let three = ChildProcess(target: onMainActor, 6)
+  @Test(arguments: StartMethod.allCases) func `async functions and code of the main actor run in a child`(
+    method: StartMethod
+  ) throws {
+    let one = ChildProcess(target: slowly, 4, startMethod: method)
+    let two = ChildProcess(target: slowlyThrowing, 5, startMethod: method)
+    let three = ChildProcess(target: onMainActor, 6, startMethod: method)
     one.start()
     two.start()
     three.start()
@@ -122,8 +128,10 @@ private enum Place {
     #expect(try three.join() == 6)
   }
 
-  @Test func `every join gives the same, from threads and tasks`() async throws {
-    let child = ChildProcess(target: half, 8)
+  @Test(arguments: StartMethod.allCases) func `every join gives the same, from threads and tasks`(method: StartMethod)
+    async throws
+  {
+    let child = ChildProcess(target: half, 8, startMethod: method)
     child.start()
     let all = try await withThrowingTaskGroup(of: Int.self) { group in
       for _ in 0..<10 { group.addTask { try await child.join() } }
@@ -135,8 +143,10 @@ private enum Place {
 
   // MARK: Deaths
 
-  @Test func `exit in the function is a death with its code`() throws {
-    let child = ChildProcess(target: leave, 3, name: "leaver")
+  @Test(arguments: StartMethod.allCases) func `exit in the function is a death with its code`(method: StartMethod)
+    throws
+  {
+    let child = ChildProcess(target: leave, 3, name: "leaver", startMethod: method)
     child.start()
     let error = try #require(throws: WorkerDiedError.self) { try child.join() }
     #expect(error.exitStatus == .exited(3))
@@ -146,16 +156,18 @@ private enum Place {
     #expect(child.exitStatus == .exited(3))
   }
 
-  @Test(arguments: [SIGKILL, SIGTERM, SIGUSR1])
-  func `death by a signal names the signal`(number: Int32) throws {
-    let child = ChildProcess(target: die, number)
+  @Test(arguments: [SIGKILL, SIGTERM, SIGUSR1], StartMethod.allCases)
+  func `death by a signal names the signal`(number: Int32, method: StartMethod) throws {
+    let child = ChildProcess(target: die, number, startMethod: method)
     child.start()
     let error = try #require(throws: WorkerDiedError.self) { try child.join() }
     #expect(error.exitStatus == .signalled(number))
   }
 
-  @Test func `an index out of bounds ends the child and not the program`() throws {
-    let child = ChildProcess(target: outOfBounds, 9)
+  @Test(arguments: StartMethod.allCases) func `an index out of bounds ends the child and not the program`(
+    method: StartMethod
+  ) throws {
+    let child = ChildProcess(target: outOfBounds, 9, startMethod: method)
     child.start()
     let error = try #require(throws: WorkerDiedError.self) { try child.join() }
     guard case .signalled = error.exitStatus else {
@@ -164,12 +176,15 @@ private enum Place {
     }
   }
 
-  @Test func `terminate ends with SIGTERM, kill with SIGKILL, and neither harms one that has ended`() throws {
+  @Test(arguments: StartMethod.allCases)
+  func `terminate ends with SIGTERM, kill with SIGKILL, and neither harms one that has ended`(method: StartMethod)
+    throws
+  {
     for (end, status) in [
       ({ (child: ChildProcess<Void>) in child.terminate() }, ProcessExitStatus.signalled(SIGTERM)),
       ({ $0.kill() }, .signalled(SIGKILL)),
     ] {
-      let child = ChildProcess(target: waitForEver)
+      let child = ChildProcess(target: waitForEver, startMethod: method)
       child.start()
       #expect(child.isAlive)
       #expect(child.exitStatus == nil)
@@ -183,8 +198,10 @@ private enum Place {
 
   // MARK: Waiting
 
-  @Test func `join with a time-out gives nil while the child runs`() async throws {
-    let child = ChildProcess(target: waitForEver)
+  @Test(arguments: StartMethod.allCases) func `join with a time-out gives nil while the child runs`(method: StartMethod)
+    async throws
+  {
+    let child = ChildProcess(target: waitForEver, startMethod: method)
     child.start()
     #expect(try await child.join(timeout: .milliseconds(5)) == nil)
     #expect(child.isAlive)
@@ -192,8 +209,10 @@ private enum Place {
     await #expect(throws: WorkerDiedError.self) { try await child.join() }
   }
 
-  @Test func `the synchronous join with a time-out gives nil, zero only looks`() throws {
-    let child = ChildProcess(target: waitForEver)
+  @Test(arguments: StartMethod.allCases) func `the synchronous join with a time-out gives nil, zero only looks`(
+    method: StartMethod
+  ) throws {
+    let child = ChildProcess(target: waitForEver, startMethod: method)
     child.start()
     #expect(try child.join(timeout: .zero) == nil)
     #expect(try child.join(timeout: .milliseconds(5)) == nil)
@@ -201,8 +220,10 @@ private enum Place {
     #expect(throws: WorkerDiedError.self) { try child.join(timeout: .seconds(60)) }
   }
 
-  @Test func `cancelling a task ends its join and not the child`() async throws {
-    let child = ChildProcess(target: waitForEver)
+  @Test(arguments: StartMethod.allCases) func `cancelling a task ends its join and not the child`(method: StartMethod)
+    async throws
+  {
+    let child = ChildProcess(target: waitForEver, startMethod: method)
     child.start()
     let task = Task { try await child.join() }
     task.cancel()
@@ -212,8 +233,8 @@ private enum Place {
     await #expect(throws: WorkerDiedError.self) { try await child.join() }
   }
 
-  @Test func `the sentinel becomes readable at the end`() throws {
-    let child = ChildProcess(target: waitForEver)
+  @Test(arguments: StartMethod.allCases) func `the sentinel becomes readable at the end`(method: StartMethod) throws {
+    let child = ChildProcess(target: waitForEver, startMethod: method)
     child.start()
     #expect(!isReadable(child.sentinel, within: 0))
     child.kill()
@@ -226,8 +247,10 @@ private enum Place {
 
   // MARK: Identity
 
-  @Test func `a child has its own number and knows its parent`() throws {
-    let child = ChildProcess(target: oneself)
+  @Test(arguments: StartMethod.allCases) func `a child has its own number and knows its parent`(method: StartMethod)
+    throws
+  {
+    let child = ChildProcess(target: oneself, startMethod: method)
     #expect(child.pid == nil)
     #expect(!child.isAlive)
     child.start()
@@ -239,10 +262,12 @@ private enum Place {
     #expect(ChildProcess.current.pid == getpid())
   }
 
-  @Test func `names are given or numbered, and known in the child`() throws {
-    let named = ChildProcess(target: ownName, name: "häschen")
-    let numbered = ChildProcess(target: ownName)
-    let nested = ChildProcess(target: nestedNames)
+  @Test(arguments: StartMethod.allCases) func `names are given or numbered, and known in the child`(method: StartMethod)
+    throws
+  {
+    let named = ChildProcess(target: ownName, name: "häschen", startMethod: method)
+    let numbered = ChildProcess(target: ownName, startMethod: method)
+    let nested = ChildProcess(target: nestedNames, startMethod: method)
     named.start()
     numbered.start()
     nested.start()
@@ -252,9 +277,9 @@ private enum Place {
     #expect(try nested.join() == [nested.name, nested.name + ":1"])
   }
 
-  @Test func `a daemon knows that it is one`() throws {
-    let daemon = ChildProcess(target: ownDaemon, isDaemon: true)
-    let other = ChildProcess(target: ownDaemon)
+  @Test(arguments: StartMethod.allCases) func `a daemon knows that it is one`(method: StartMethod) throws {
+    let daemon = ChildProcess(target: ownDaemon, isDaemon: true, startMethod: method)
+    let other = ChildProcess(target: ownDaemon, startMethod: method)
     daemon.start()
     other.start()
     #expect(daemon.isDaemon && !other.isDaemon)
@@ -262,8 +287,8 @@ private enum Place {
     #expect(try !other.join())
   }
 
-  @Test func `a child may have children`() throws {
-    let child = ChildProcess(target: grandchild, 1)
+  @Test(arguments: StartMethod.allCases) func `a child may have children`(method: StartMethod) throws {
+    let child = ChildProcess(target: grandchild, 1, startMethod: method)
     child.start()
     let pids = try child.join()
     #expect(pids[0] == child.pid)
@@ -271,8 +296,10 @@ private enum Place {
     #expect(pids[4] == child.pid)
   }
 
-  @Test func `the active children are those started and not ended`() throws {
-    let children = (0..<3).map { ChildProcess(target: waitForEver, name: "active-\($0)") }
+  @Test(arguments: StartMethod.allCases) func `the active children are those started and not ended`(method: StartMethod)
+    throws
+  {
+    let children = (0..<3).map { ChildProcess(target: waitForEver, name: "active-\($0)", startMethod: method) }
     let names = { Set(ChildProcess.active.map(\.name)).intersection(["active-0", "active-1", "active-2"]) }
     #expect(names() == [])
     for child in children { child.start() }
@@ -284,17 +311,24 @@ private enum Place {
 
   // MARK: Order
 
-  @Test func `fifty children give fifty results and leave nothing behind`() async {
+  @Test(arguments: StartMethod.allCases) func `fifty children give fifty results and leave nothing behind`(
+    method: StartMethod
+  ) async {
     // In a process of its own: what other tests open meanwhile does not count.
-    await #expect(processExitsWith: .success) { try joinFiftyChildren() }
+    switch method {
+    case .spawn: await #expect(processExitsWith: .success) { try joinFiftyChildren(.spawn) }
+    case .forkServer: await #expect(processExitsWith: .success) { try joinFiftyChildren(.forkServer) }
+    }
   }
 
-  @Test func `a closure with captures is refused with what it captured`() throws {
+  @Test(arguments: StartMethod.allCases) func `a closure with captures is refused with what it captured`(
+    method: StartMethod
+  ) throws {
     let offset = Int(getpid())  // a constant would be propagated, and nothing captured
-    let child = ChildProcess(target: { (n: Int) in n + offset }, 1)
+    let child = ChildProcess(target: { (n: Int) in n + offset }, 1, startMethod: method)
     let error = #expect(throws: (any Error).self) { try child.tryStart() }
     #expect(error.map { "\($0)" }?.contains("Int") == true)
-    let other = ChildProcess(target: { (n: Int) in n + offset }, 1)
+    let other = ChildProcess(target: { (n: Int) in n + offset }, 1, startMethod: method)
     other.start()
     #expect(throws: (any Error).self) { try other.join() }
     #expect(other.pid == nil)
@@ -320,17 +354,19 @@ private enum Place {
   }
 }
 
-private func joinFiftyChildren() throws {
+private func joinFiftyChildren(_ method: StartMethod) throws {
   // The first child leaves behind what starting children needs: not ours to count.
-  let first = ChildProcess(target: add, 1, 1)
+  let first = ChildProcess(target: add, 1, 1, startMethod: method)
   first.start()
   _ = try first.join()
+  ForkServer.stop()
   let before = openDescriptors()
   do {
-    let children = (0..<50).map { ChildProcess(target: add, $0, $0) }
+    let children = (0..<50).map { ChildProcess(target: add, $0, $0, startMethod: method) }
     for child in children { child.start() }
     for (n, child) in children.enumerated() { #expect(try child.join() == 2 * n) }
   }
+  ForkServer.stop()
   #expect(newDescriptors(since: before) == [:])
   #expect(zombies() == [])
 }

@@ -7,22 +7,31 @@ import SpindleProcesses
 
 /// Programs that are not as one would wish still start children.
 @Suite(.oneAtATime) struct UnusualProgramTests {
-  @Test func `a program whose executable was deleted starts children of the same build`() throws {
+  @Test(arguments: NoChildLeftTests.methods)
+  func `a program whose executable was deleted starts children of the same build`(
+    method: [String]
+  ) throws {
     let name = "FixtureDeleted-\(getpid())"
     try Program.link("FixturePlainMain", as: name)
-    let lines = try Program(name, "deleted").lines()
+    let lines = try Program(name, "deleted", environment: method).lines()
     #expect(lines.contains("role true describer true"))
     #expect(lines.last == "exit code 0")
   }
 
-  @Test func `a program without stdin, stdout and stderr starts children that have all three`() throws {
-    let lines = try Program("FixturePlainMain", "closed").lines()
+  @Test(arguments: NoChildLeftTests.methods)
+  func `a program without stdin, stdout and stderr starts children that have all three`(
+    method: [String]
+  ) throws {
+    let lines = try Program("FixturePlainMain", "closed", environment: method).lines()
     #expect(lines.contains { $0.hasSuffix("inherited [0, 1, 2]") })
     #expect(lines.last == "exit code 0")
   }
 
-  @Test func `where SIGCHLD is ignored the exit status is the true one, or unknown on an old kernel`() throws {
-    let lines = try Program("FixturePlainMain", "ignored").lines()
+  @Test(arguments: NoChildLeftTests.methods)
+  func `where SIGCHLD is ignored the exit status is the true one, or unknown on an old kernel`(
+    method: [String]
+  ) throws {
+    let lines = try Program("FixturePlainMain", "ignored", environment: method).lines()
     #expect(["exit code 5", "unknown exit status"].contains(lines.last))
   }
 
@@ -32,21 +41,25 @@ import SpindleProcesses
     #expect(lines.last == "exit code 6")
   }
 
-  @Test(arguments: NoChildLeftTests.mains)
-  func `code of the main actor runs on a worker's main thread`(main: String) throws {
-    #expect(try Program(main, "main-actor").lines().last == "exit code 42")
+  @Test(arguments: NoChildLeftTests.programs)
+  func `code of the main actor runs on a worker's main thread`(
+    program: (main: String, method: [String])
+  ) throws {
+    #expect(try Program(program.main, "main-actor", environment: program.method).lines().last == "exit code 42")
   }
 
-  @Test(arguments: NoChildLeftTests.mains)
-  func `a function of the program's own module runs in a child, whatever kind of main there is`(main: String) throws {
-    let lines = try Program(main, "child").lines()
+  @Test(arguments: NoChildLeftTests.programs)
+  func `a function of the program's own module runs in a child, whatever kind of main there is`(
+    program: (main: String, method: [String])
+  ) throws {
+    let lines = try Program(program.main, "child", environment: program.method).lines()
     #expect(lines == ["main", "in the child", "42 exit code 0"])
   }
 
   @Test func `a child that was not diverted refuses to start children of its own`() throws {
     // As if the constructor had not been there: the order is for another image and stays.
     let program = try Program(
-      "FixturePlainMain", "undiverted", environment: ["SPINDLE_WORKER=3:\(getpid()):deadbeef:name"])
+      "FixturePlainMain", "undiverted", environment: ["SPINDLE_WORKER=3:\(getpid()):deadbeef:0:name"])
     let lines = try program.lines()
     #expect(lines.count == 2)
     #expect(lines.last?.contains("could not be diverted") == true)

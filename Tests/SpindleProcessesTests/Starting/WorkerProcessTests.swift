@@ -10,16 +10,21 @@ import SpindleProcesses
 
 /// What a worker said and how it ended.
 final class Witness: Sendable {
+  private let method: StartMethod
   private let seen = RawGuarded<(frames: [ControlFrame], end: WorkerProcess.End?)>(([], nil))
   private let said = Atomic<Int>(0)
   private let spot = ParkingSpot()
+
+  init(_ method: StartMethod = .spawn) { self.method = method }
 
   var frames: [ControlFrame] { seen.withLock { $0.frames } }
 
   func start(
     _ options: WorkerProcess.Options = .init(name: "worker"), entry: WorkerEntry, sending: [ControlFrame] = []
   ) throws -> WorkerProcess {
-    try WorkerProcess.start(
+    var options = options
+    options.startMethod = method
+    return try WorkerProcess.start(
       options, entry: entry, sending: sending,
       onMessage: { _, frame in
         self.seen.withLock { $0.frames.append(frame) }
@@ -63,8 +68,10 @@ private let echo: WorkerEntry = {
 
 // Serialised: some properties are about every descriptor and every child of this process.
 @Suite(.oneAtATime) struct WorkerProcessTests {
-  @Test func `an entry runs in a process of its own and its result is the exit code`() throws {
-    let witness = Witness()
+  @Test(arguments: StartMethod.allCases) func `an entry runs in a process of its own and its result is the exit code`(
+    method: StartMethod
+  ) throws {
+    let witness = Witness(method)
     let worker = try witness.start(entry: { 42 })
     #expect(try witness.waitForEnd().exitStatus == .exited(42))
     #expect(worker.pid != getpid())
@@ -72,8 +79,10 @@ private let echo: WorkerEntry = {
     #expect(!worker.isAlive)
   }
 
-  @Test func `messages come back whole and in order, whatever their size`() throws {
-    let witness = Witness()
+  @Test(arguments: StartMethod.allCases) func `messages come back whole and in order, whatever their size`(
+    method: StartMethod
+  ) throws {
+    let witness = Witness(method)
     let sizes = [0, 1, 23, 24, 4096, 65_537, 3_000_000]
     let sent = sizes.map { ControlFrame(kind: .message(9), bytes: (0..<$0).map { UInt8(truncatingIfNeeded: $0 &* 7) }) }
     let worker = try witness.start(entry: echo, sending: sent)
@@ -82,8 +91,10 @@ private let echo: WorkerEntry = {
     #expect(try witness.waitForEnd().exitStatus == .exited(7))
   }
 
-  @Test func `what a worker said before it died arrives before its end`() throws {
-    let witness = Witness()
+  @Test(arguments: StartMethod.allCases) func `what a worker said before it died arrives before its end`(
+    method: StartMethod
+  ) throws {
+    let witness = Witness(method)
     _ = try witness.start(entry: {
       for number in 0..<100 {
         ControlChannel.ofWorker.send(ControlFrame(kind: .message(0), bytes: Array("\(number)".utf8)))
@@ -95,9 +106,9 @@ private let echo: WorkerEntry = {
     #expect(witness.frames.map(\.text) == (0..<100).map(String.init))
   }
 
-  @Test(arguments: [1, 250, 251, 600])
-  func `descriptors travel with a message and stay the same files`(count: Int) throws {
-    let witness = Witness()
+  @Test(arguments: [1, 250, 251, 600], StartMethod.allCases)
+  func `descriptors travel with a message and stay the same files`(count: Int, method: StartMethod) throws {
+    let witness = Witness(method)
     var file: [Int32] = [0, 0]
     #expect(unsafe pipe(&file) == 0)
     let reading = OwnedDescriptor(owning: file[0])
@@ -122,17 +133,23 @@ private let echo: WorkerEntry = {
     #expect(got == count)
   }
 
-  @Test(arguments: [(SIGTERM, ProcessExitStatus.signalled(15)), (SIGKILL, .signalled(9)), (SIGINT, .signalled(2))])
-  func `a signal ends a worker and is its exit status`(number: Int32, status: ProcessExitStatus) throws {
-    let witness = Witness()
+  @Test(
+    arguments: [(SIGTERM, ProcessExitStatus.signalled(15)), (SIGKILL, .signalled(9)), (SIGINT, .signalled(2))],
+    StartMethod.allCases)
+  func `a signal ends a worker and is its exit status`(
+    end: (number: Int32, status: ProcessExitStatus), method: StartMethod
+  ) throws {
+    let witness = Witness(method)
     let worker = try witness.start(entry: block)
-    #expect(worker.signal(number))
-    #expect(try witness.waitForEnd().exitStatus == status)
-    #expect(!worker.signal(number))
+    #expect(worker.signal(end.number))
+    #expect(try witness.waitForEnd().exitStatus == end.status)
+    #expect(!worker.signal(end.number))
   }
 
-  @Test func `a worker that is to ignore interrupts survives Ctrl-C`() throws {
-    let witness = Witness()
+  @Test(arguments: StartMethod.allCases) func `a worker that is to ignore interrupts survives Ctrl-C`(
+    method: StartMethod
+  ) throws {
+    let witness = Witness(method)
     var options = WorkerProcess.Options(name: "stubborn")
     options.ignoresInterrupts = true
     let worker = try witness.start(options, entry: echo)
@@ -141,8 +158,9 @@ private let echo: WorkerEntry = {
     #expect(try witness.waitForEnd().exitStatus == .exited(7))
   }
 
-  @Test func `a worker that writes nonsense to its socket is killed, and the reason kept`() throws {
-    let witness = Witness()
+  @Test(arguments: StartMethod.allCases)
+  func `a worker that writes nonsense to its socket is killed, and the reason kept`(method: StartMethod) throws {
+    let witness = Witness(method)
     _ = try witness.start(entry: {
       let nonsense = [UInt8](repeating: 0xee, count: 100)
       _ = unsafe write(ControlChannel.ofWorker.socket, nonsense, nonsense.count)
@@ -154,8 +172,9 @@ private let echo: WorkerEntry = {
     #expect(end.startError == nil)
   }
 
-  @Test func `a header that promises more than there is costs no memory and hurts nobody`() throws {
-    let witness = Witness()
+  @Test(arguments: StartMethod.allCases)
+  func `a header that promises more than there is costs no memory and hurts nobody`(method: StartMethod) throws {
+    let witness = Witness(method)
     _ = try witness.start(entry: {
       var header: [UInt64] = [UInt64(0x4c44_5053) | 99 << 32, 0, UInt64(Int.max / 2)]
       _ = unsafe write(ControlChannel.ofWorker.socket, &header, 24)
@@ -166,8 +185,10 @@ private let echo: WorkerEntry = {
     #expect(witness.frames.isEmpty)
   }
 
-  @Test func `the sentinel is readable after the end, asked for before or after it`() throws {
-    let witness = Witness()
+  @Test(arguments: StartMethod.allCases) func `the sentinel is readable after the end, asked for before or after it`(
+    method: StartMethod
+  ) throws {
+    let witness = Witness(method)
     let early = try witness.start(entry: block)
     let sentinel = try #require(early.sentinel)
     #expect(!isReadable(sentinel.number, within: 0))
@@ -178,19 +199,25 @@ private let echo: WorkerEntry = {
     _ = try witness.waitForEnd()
     #expect(isReadable(sentinel.number, within: 0))
 
-    let other = Witness()
+    let other = Witness(method)
     let late = try other.start(entry: { 0 })
     _ = try other.waitForEnd()
     #expect(isReadable(try #require(late.sentinel).number, within: 0))
   }
 
-  @Test func `fifty workers at once all start and end, and leave neither a descriptor nor a zombie`() async {
+  @Test(arguments: StartMethod.allCases)
+  func `fifty workers at once all start and end, and leave neither a descriptor nor a zombie`(method: StartMethod) async
+  {
     // In a process of its own: what other tests open meanwhile does not count.
-    await #expect(processExitsWith: .success) { try startFiftyWorkers() }
+    switch method {
+    case .spawn: await #expect(processExitsWith: .success) { try startFiftyWorkers(.spawn) }
+    case .forkServer: await #expect(processExitsWith: .success) { try startFiftyWorkers(.forkServer) }
+    }
   }
 
-  @Test func `a worker outlives the thread that started it`() throws {
-    let witness = Witness()
+  @Test(arguments: StartMethod.allCases) func `a worker outlives the thread that started it`(method: StartMethod) throws
+  {
+    let witness = Witness(method)
     let started = RawGuarded<WorkerProcess?>(nil)
     var body: @Sendable () -> Void = { started.withLock { $0 = try? witness.start(entry: echo) } }
     // A thread of its own, joined before we go on: the kernel's death signal is bound to threads.
@@ -204,9 +231,11 @@ private let echo: WorkerEntry = {
     #expect(try witness.waitForEnd().exitStatus == .exited(7))
   }
 
-  @Test func `a silent child is killed when its time to say hello is over`() throws {
+  @Test(arguments: StartMethod.allCases) func `a silent child is killed when its time to say hello is over`(
+    method: StartMethod
+  ) throws {
     // A worker says hello before any code of ours: let the time-out be none at all.
-    let witness = Witness()
+    let witness = Witness(method)
     var options = WorkerProcess.Options(name: "silent")
     options.helloTimeout = .zero
     _ = try witness.start(options, entry: block)
@@ -215,8 +244,11 @@ private let echo: WorkerEntry = {
     #expect(error.reason.contains("did not become a worker"))
   }
 
-  @Test func `the status of a child that somebody else reaped is known or unknown, and nothing hangs`() throws {
-    let witness = Witness()
+  @Test(arguments: StartMethod.allCases)
+  func `the status of a child that somebody else reaped is known or unknown, and nothing hangs`(method: StartMethod)
+    throws
+  {
+    let witness = Witness(method)
     let worker = try witness.start(entry: block)
     let pid = try #require(worker.pid)
     // As a host does that collects every child; the race with the supervisor may go either way.
@@ -228,10 +260,10 @@ private let echo: WorkerEntry = {
   }
 }
 
-private func startFiftyWorkers() throws {
+private func startFiftyWorkers(_ method: StartMethod) throws {
   let before = openDescriptors()
   do {
-    let witnesses = (0..<50).map { _ in Witness() }
+    let witnesses = (0..<50).map { _ in Witness(method) }
     let workers = try witnesses.map { try $0.start(entry: echo) }
     #expect(Set(workers.compactMap(\.pid)).count == 50)
     for worker in workers { worker.send(ControlFrame(kind: .message(0), bytes: Array("hello".utf8))) }
@@ -239,6 +271,7 @@ private func startFiftyWorkers() throws {
     for worker in workers { worker.send(ControlFrame(kind: .message(0), bytes: Array("stop".utf8))) }
     for witness in witnesses { #expect(try witness.waitForEnd().exitStatus == .exited(7)) }
   }
+  ForkServer.stop()
   #expect(newDescriptors(since: before) == [:])
   #expect(zombies() == [])
 }
