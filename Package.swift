@@ -46,7 +46,8 @@ let package = Package(
       name: "SpindleProcesses",
       dependencies: ["CSpindle", "SpindleGround", "SpindleThreads", "SpindleQueues", "SpindleFutures"],
       exclude: ["Encoding/FORMAT.md"],
-      swiftSettings: strict),
+      // Properties of classes that are spans: `SharedArray.span`.
+      swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
     .target(
       name: "Spindle",
       dependencies: [

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -49,7 +50,40 @@ int32_t spindle_shared_grow(int32_t descriptor, uint64_t size) {
   return 0;
 }
 
+// A number of bytes in a file of one line; UINT64_MAX when there is no such file, or it says "max".
+static uint64_t number_in(const char *path) {
+  char text[32];
+  int64_t count = spindle_read_file(path, text, sizeof text - 1);
+  if (count <= 0) return UINT64_MAX;
+  text[count] = 0;
+  char *end;
+  uint64_t number = strtoull(text, &end, 10);
+  return end == text ? UINT64_MAX : number;
+}
+
+// How much memory can be had at most, as far as the system says.
+static uint64_t available(void) {
+  uint64_t result = UINT64_MAX;
+  char text[1024];
+  int64_t count = spindle_read_file("/proc/meminfo", text, sizeof text - 1);
+  if (count > 0) {
+    text[count] = 0;
+    const char *line = strstr(text, "MemAvailable:");
+    if (line) result = strtoull(line + sizeof "MemAvailable:" - 1, NULL, 10) * 1024;
+    line = strstr(text, "SwapFree:");
+    if (line) result += strtoull(line + sizeof "SwapFree:" - 1, NULL, 10) * 1024;
+  }
+  uint64_t limit = number_in("/sys/fs/cgroup/memory.max"), used = number_in("/sys/fs/cgroup/memory.current");
+  if (limit != UINT64_MAX && used != UINT64_MAX) {
+    uint64_t left = limit > used ? limit - used : 0;
+    if (left < result) result = left;
+  }
+  return result;
+}
+
 int32_t spindle_shared_commit(int32_t descriptor, uint64_t offset, uint64_t count) {
+  // The kernel does not refuse what it does not have: it takes all there is, and then kills somebody.
+  if (count >= (uint64_t)64 << 20 && count > available()) return ENOMEM;
   while (fallocate(descriptor, 0, (off_t)offset, (off_t)count) != 0) {
     if (errno == EOPNOTSUPP) return 0;
     if (errno != EINTR) return errno;
@@ -66,6 +100,11 @@ void *spindle_shared_map(int32_t descriptor, uint64_t offset, size_t count, int3
   if (address != MAP_FAILED) return address;
   *error = errno;
   return NULL;
+}
+
+void *spindle_shared_map_private(size_t count) {
+  void *address = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return address == MAP_FAILED ? NULL : address;
 }
 
 void spindle_shared_unmap(void *address, size_t count) { munmap(address, count); }

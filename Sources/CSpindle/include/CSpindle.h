@@ -389,6 +389,8 @@ void spindle_shared_release(int32_t descriptor, uint64_t offset, uint64_t count)
 /// Maps a part of the file for reading and writing; NULL when that fails, and then `*error` says why.
 void *spindle_shared_map(int32_t descriptor, uint64_t offset, size_t count, int32_t *error);
 void spindle_shared_unmap(void *address, size_t count);
+/// Memory of this process alone, all zero, to be given back by spindle_shared_unmap; NULL when there is none.
+void *spindle_shared_map_private(size_t count);
 
 /// A lock in shared memory. A holder that dies releases it; the next one is told.
 enum {
@@ -412,3 +414,24 @@ void spindle_shared_wake(const uint32_t *word, int32_t count);
 /// malloc and free, for sizes that another process named: NULL when there is not so much.
 void *spindle_allocate(size_t count);
 void spindle_deallocate(void *memory);
+
+// ---- Processes as owners of what is in shared memory (process_key.c) ----
+
+/// Empty in a forked child, where the process is another one.
+extern uint64_t *spindle_key_page;
+uint64_t spindle_process_key_slow(void);
+
+/// This process as no other that lives or lived on this machine: its number in the low 31 bits, when it began in the
+/// high 32. Bit 31 is 0 and free for others to use. Never 0. Right in forked children too.
+static inline uint64_t spindle_process_key(void) {
+  uint64_t *page = __atomic_load_n(&spindle_key_page, __ATOMIC_ACQUIRE);
+  if (page) {
+    uint64_t key = __atomic_load_n(page, __ATOMIC_RELAXED);
+    if (key) return key;
+  }
+  return spindle_process_key_slow();
+}
+
+/// Whether the process with that key (bit 31 does not count) has not ended. Some microseconds; with `exactly` some more,
+/// and then another process that was given the same number is told apart.
+bool spindle_process_lives(uint64_t key, bool exactly);

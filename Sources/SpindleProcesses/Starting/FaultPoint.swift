@@ -10,6 +10,11 @@ package enum FaultPoint: UInt8, Sendable, CaseIterable {
   /// For the test of the mechanism itself.
   case nowhere
 
+  // What processes share: see SharedJournal, OwnedWord, SharedSpot.
+  case journalLocked, journalWritten, journalDecided, journalHalfApplied, journalApplied
+  case conditionEnded, barrierHeld, valueWritten
+  case ownedWordReleased, spotChanged, spotClaimed, spotMoved
+
   /// The process dies when it reaches this point for the n-th time from now. Only one point is armed at a time.
   package func arm(after count: Int = 1) {
     #if DEBUG

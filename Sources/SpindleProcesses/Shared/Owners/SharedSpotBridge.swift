@@ -23,6 +23,8 @@ final class SharedSpotBridge: Sendable {
   private let memory: AnyObject & Sendable
   /// How many of those who wait could go on now.
   private let ready: @Sendable () -> Int
+  /// Before every sleep of the thread: see `SharedSpot.wait`.
+  private let patrol: @Sendable () -> Void
 
   private let local = ParkingSpot()
   private let bell = Atomic<UInt32>(0)
@@ -31,10 +33,14 @@ final class SharedSpotBridge: Sendable {
   private let isStarted = RawGuarded(false)
   private let hasEnded = Gate()
 
-  init(_ spot: SharedSpot, in memory: AnyObject & Sendable, ready: @escaping @Sendable () -> Int) {
+  init(
+    _ spot: SharedSpot, in memory: AnyObject & Sendable, patrol: @escaping @Sendable () -> Void = {},
+    ready: @escaping @Sendable () -> Int
+  ) {
     self.spot = spot
     self.memory = memory
     self.ready = ready
+    self.patrol = patrol
   }
 
   /// Suspends the task until `attempt` succeeds; false when the deadline passed first; throws when it is cancelled.
@@ -102,6 +108,7 @@ final class SharedSpotBridge: Sendable {
       let seen = spot.register()  // H3
       if isEnding.load(ordering: .sequentiallyConsistent) { break }
       local.wake(ready())  // H4
+      patrol()
       spot.sleep(while: seen)  // H5
     }
     hasEnded.open()

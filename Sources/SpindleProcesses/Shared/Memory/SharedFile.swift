@@ -1,4 +1,5 @@
 internal import CSpindle
+internal import SpindleGround
 internal import Synchronization
 
 /// A file in memory that has no name: shared by those who hold its descriptor, gone with the last of them.
@@ -64,6 +65,15 @@ final class SharedFile: Sendable {
     }
     unsafe self.base = unsafe base
     count = range.count
+  }
+
+  /// Memory that no other process can have. That there is none ends the program, as for any small allocation.
+  init(ofThisProcess count: Int, for label: String) {
+    guard let base = unsafe spindle_shared_map_private(count) else {
+      mistake("there is no memory left for a \(label) of \(count) bytes")
+    }
+    unsafe self.base = unsafe base
+    self.count = count
   }
 
   deinit { unsafe spindle_shared_unmap(base, count) }

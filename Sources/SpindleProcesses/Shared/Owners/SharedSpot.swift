@@ -47,6 +47,7 @@ internal import Synchronization
 
   /// Tells up to `count` of those who wait to try again. Not under the lock of what was changed.
   func wake(_ count: UInt32 = 1) {
+    FaultPoint.spotChanged.reach()
     atomicMemoryFence(ordering: .sequentiallyConsistent)  // W2, pairs with the fence of register()
     var now = unsafe sleepers.pointee.load(ordering: .relaxed)  // W3
     while now != 0 {
@@ -55,7 +56,9 @@ internal import Synchronization
       let (exchanged, seen) = unsafe sleepers.pointee.compareExchange(
         expected: now, desired: now - claimed, ordering: .acquiringAndReleasing)
       if exchanged {
+        FaultPoint.spotClaimed.reach()
         unsafe epoch.pointee.wrappingAdd(1, ordering: .releasing)  // W5
+        FaultPoint.spotMoved.reach()
         let word = unsafe UnsafeRawPointer(epoch).assumingMemoryBound(to: UInt32.self)
         unsafe spindle_shared_wake(word, Int32(clamping: claimed))  // W6
         return
@@ -75,7 +78,10 @@ internal import Synchronization
   ///
   /// The only loop around a wait between processes. `attempt` makes its change in one step or none; it is made at least
   /// once after every sleep, so that a wake-up that came with the end of the time is not lost.
-  func wait(until deadline: Deadline, attempt: () -> Bool) -> Bool {
+  ///
+  /// `patrol` is called before every sleep, so at least once a slice: it looks for what the dead have left behind, and if
+  /// it changes something wakes those concerned, this one among them.
+  func wait(until deadline: Deadline, patrol: () -> Void = {}, attempt: () -> Bool) -> Bool {
     if attempt() { return true }  // S0
     if deadline == .immediate { return false }
     while true {
@@ -87,6 +93,7 @@ internal import Synchronization
       repeat {
         if attempt() { return true }  // S3
         if deadline.hasPassed { return false }
+        patrol()
         sleep(while: seen, until: deadline)  // S4
       } while isUnmoved(seen)
       if attempt() { return true }
