@@ -358,17 +358,10 @@ const void *spindle_image_address(
 /// An object of Swift's runtime with that metadata.
 void *spindle_swift_object(const void *metadata, size_t byte_count);
 
-// ---- Memory that processes share (memory.c) ----
+// ---- This process's memory (memory.c) ----
 
-/// Memory without a name in any file system, all zero, gone with its last user: a close-on-exec descriptor, or minus an
-/// errno value. `name` is what /proc shows.
-int32_t spindle_memory_create(const char *name, size_t byte_count);
-/// The memory behind the descriptor, to read and to write; NULL and errno when it cannot be mapped.
-void *spindle_memory_map(int32_t descriptor, size_t byte_count);
-void spindle_memory_unmap(void *memory, size_t byte_count);
-/// A number in shared memory. The load acquires what was written before the store that it sees.
-static inline uint64_t spindle_word_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
-static inline void spindle_word_store(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+/// How many bytes of memory this process holds at the moment; 0 when nobody can say.
+int64_t spindle_resident_memory(void);
 
 // ---------------------------------------------------------------------------------------------
 // Memory shared by processes (shared_memory.c): files without a name, locks that survive their holder, futexes.

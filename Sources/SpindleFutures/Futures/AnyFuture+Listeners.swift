@@ -83,12 +83,23 @@ extension AnyFuture {
   /// E3: by the one thread that ended the future. No lock is held while others' code runs.
   @inline(never)
   final func notifyListeners() {
+    if notifyObservers() { callBack() }
+  }
+
+  /// The part of E3 without code of the user. False when there are no callbacks, and whoever adds one now calls it.
+  final func notifyObservers() -> Bool {
     listenersLock.acquire()
     let observers = listeners?.observers ?? []
     listeners?.observers = []
-    listeners?.phase = .calling
+    let hasCallbacks = listeners?.callbacks.isEmpty == false
+    listeners?.phase = hasCallbacks ? .calling : .over
     listenersLock.release()
     for observer in observers { observer.futureEnded(self) }
+    return hasCallbacks
+  }
+
+  /// The rest of E3: once, after `notifyObservers` was true.
+  package final func callBack() {
     while let callback = nextCallback() { callback(self) }
   }
 

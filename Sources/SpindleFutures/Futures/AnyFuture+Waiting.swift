@@ -9,6 +9,10 @@ extension AnyFuture {
   final func wait(until deadline: Deadline) -> Bool {
     if isDone { return true }
     if deadline == .immediate { return false }
+    if let remote {
+      remote.attend(self)
+      if isDone { return true }
+    }
     if let worker = PoolWorker.current {
       if deadline.isNever, worker.help(self) { return true }
       return worker.blocking {

@@ -25,12 +25,23 @@ public class AnyFuture: @unchecked Sendable {
   @usableFromInline let home: UInt
   /// Does the work and publishes its end. Made where the value's type is known, so that it is specialised there.
   @usableFromInline let runner: (AnyFuture) -> Void
+  /// Nil when the work is done by this process.
+  let remote: (any RemoteWork)?
 
   @usableFromInline
   init(state: UInt32, home: UInt, runner: @escaping (AnyFuture) -> Void) {
     self.state = Atomic(state)
     self.home = home
     self.runner = runner
+    remote = nil
+  }
+
+  /// A future whose work is done elsewhere.
+  init(remote: any RemoteWork) {
+    state = Atomic(AnyFuture.pending)
+    home = 0
+    runner = { _ in }
+    self.remote = remote
   }
 
   // MARK: Stages
@@ -53,7 +64,10 @@ public class AnyFuture: @unchecked Sendable {
   public final var isDone: Bool { stage >= Self.value }
 
   /// Whether its work runs now. Such a future cannot be cancelled any more, only asked to stop.
-  public final var isRunning: Bool { stage == Self.running }
+  public final var isRunning: Bool {
+    let stage = stage
+    return stage == Self.running || stage == Self.pending && remote?.hasBegun == true
+  }
 
   /// Whether it was cancelled before its work began.
   public final var isCancelled: Bool { stage == Self.cancelled }
@@ -62,7 +76,12 @@ public class AnyFuture: @unchecked Sendable {
 
   /// The token that the work sees as `Cancellation.current`, for code that wants to pass it on.
   public final var cancellation: CancellationToken {
-    token.load() ?? token.storeIfNil(CancellationToken())
+    token.load() ?? token.storeIfNil(makeToken())
+  }
+
+  private final func makeToken() -> CancellationToken {
+    guard let remote else { return CancellationToken() }
+    return CancellationToken(onRequest: { remote.requestStop() })
   }
 
   /// Makes `token` its own; before anybody else has seen the future.
@@ -77,6 +96,11 @@ public class AnyFuture: @unchecked Sendable {
   /// nothing changes. What the work had captured is released before this returns; callbacks run on this thread.
   @discardableResult
   public final func cancel() -> Bool {
+    if let remote, stage == Self.pending, !remote.takeBack() {
+      if isCancelled { return true }
+      cancellation.request()
+      return false
+    }
     switch leave(Self.pending, for: Self.cancelled) {
     case nil:
       discardWork()
@@ -110,6 +134,13 @@ public class AnyFuture: @unchecked Sendable {
   final func publish(_ end: UInt32) {
     if leave(Self.running, for: end) != nil { mistake("a future was given two results") }
     announce()
+  }
+
+  /// The same without calling the callbacks. True when there are some: then `callBack` is to be called.
+  final func publishQuietly(_ end: UInt32) -> Bool {
+    if leave(Self.running, for: end) != nil { mistake("a future was given two results") }
+    spot.wakeAll()
+    return state.load(ordering: .relaxed) & Self.listened != 0 && notifyObservers()
   }
 
   /// Moves from one stage to another. Nil on success, else the stage that it is in.

@@ -39,8 +39,14 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
     super.init(state: state, home: 0) { _ in }
   }
 
+  /// A future whose work is done elsewhere.
+  override init(remote: any RemoteWork) {
+    unsafe body = .empty
+    super.init(remote: remote)
+  }
+
   /// A future that has failed already.
-  static func failed(_ error: any Error) -> Future {
+  package static func failed(_ error: any Error) -> Future {
     Future(state: AnyFuture.failed, body: .failure(error))
   }
 

@@ -11,16 +11,23 @@ package struct SpinPolicy {
 
   private static var pauseRounds: Int { 20 }
   private static var pausesPerRound: Int { 4 }
-  private static var yieldRounds: Int { 8 }
+  private static var usualYieldRounds: Int { 8 }
+  private static var wakeUpRounds: Int { 80 }
+
+  private let yieldRounds: Int
 
   @inline(__always)
-  package init() {}
+  package init() { yieldRounds = Self.usualYieldRounds }
+
+  /// For a wait for another process, which has to be woken first: as long as that takes. Yields cost the others nothing.
+  @inline(__always)
+  package init(untilAwake: Void) { yieldRounds = Self.wakeUpRounds }
 
   /// Waits a little. False when it is time to sleep.
   package mutating func pauseOrYield() -> Bool {
     if round < Self.pauseRounds && spindle_processors() > 1 {
       for _ in 0..<Self.pausesPerRound { spindle_pause() }
-    } else if round < Self.pauseRounds + Self.yieldRounds {
+    } else if round < Self.pauseRounds + yieldRounds {
       spindle_yield()
     } else {
       return false

@@ -27,6 +27,12 @@ protocol NestedCoded: SendableMetatype {
 }
 
 extension ValueCoder {
+  /// Whether values of the type are coded without any code of the user, and no descriptor can be among them.
+  static func isPlain(_ type: Any.Type) -> Bool {
+    if case .direct = of(type) { return true }
+    return false
+  }
+
   /// The coder of a type, found by the address of its metadata.
   ///
   /// A table that is only added to, so that reading needs no lock: a slot's coder is stored before its type. It has an

@@ -92,6 +92,8 @@ package struct WireWriter: ~Copyable {
     }
   }
 
+  func append(_ bytes: UnsafeRawBufferPointer) { unsafe state.putBytes(bytes) }
+
   package func append(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe state.putBytes($0) } }
 
   /// Forgets what was written after so many bytes.

@@ -9,6 +9,8 @@
 package struct Call<Output: Sendable>: Sendable {
   package private(set) var bytes: [UInt8]
   package let isAsync: Bool
+  /// What stands at the front of the bytes.
+  let target: CallTarget
   private let decodeOutput: @Sendable (inout WireReader) throws -> Output
 
   private init(
@@ -25,6 +27,7 @@ package struct Call<Output: Sendable>: Sendable {
       if writer.hasOutgrown { outgrown = writer.bytes } else { count = writer.count }
     }
     self.bytes = outgrown ?? bytes
+    self.target = target
     self.isAsync = isAsync
     decodeOutput = decode
   }
@@ -35,6 +38,9 @@ package struct Call<Output: Sendable>: Sendable {
     call.bytes = []
     return call
   }
+
+  /// No code of the user runs when the result is read.
+  package var givesPlainValue: Bool { Output.self == Void.self || ValueCoder.isPlain(Output.self) }
 
   private static func types<each Argument>(_ output: Any.Type?, _: repeat (each Argument).Type) throws -> [TypeName] {
     var names: [TypeName] = []

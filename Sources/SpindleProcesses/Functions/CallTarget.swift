@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// The encoded header of calls of one function with arguments and a result of certain types, as it stands at their front.
 ///
 /// Naming a function and its types takes microseconds, so it is done once. The key is the type of the box, which says how
@@ -9,8 +11,17 @@
 @safe final class CallTarget: Sendable {
   /// A packed array of the header's bytes; empty for a link.
   let header: [UInt8]
+  /// What it is called between this process and others that have been told: never used again; 0 when there are too many.
+  let number: UInt32
 
-  private init(_ header: [UInt8]) { self.header = header }
+  private static let count = Atomic<UInt32>(0)
+  static let mostNumbers: UInt32 = 1 << 16
+
+  private init(_ header: [UInt8]) {
+    self.header = header
+    let number = header.isEmpty ? 0 : Self.count.wrappingAdd(1, ordering: .relaxed).newValue
+    self.number = number <= Self.mostNumbers ? number : 0
+  }
 
   private static let known = WordTable<CallTarget>(slotCount: 4096)
 

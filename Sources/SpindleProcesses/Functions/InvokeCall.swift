@@ -37,6 +37,21 @@ package func invokeCall(
   }
 }
 
+/// The same for what `CallHeader.invoker` has found, with the arguments alone.
+func invoke(
+  _ invoker: any Invoking, _ arguments: UnsafeRawBufferPointer, attachments: AttachmentList?,
+  _ reply: borrowing WireWriter
+) {
+  let start = reply.count
+  do {
+    var reader = unsafe WireReader(arguments, attachments: attachments)
+    try invoker.run(&reader, reply)
+  } catch {
+    reply.truncate(to: start)
+    reply.append(errorReply(error))
+  }
+}
+
 /// Whether the call is one for `invokeCallAsync`; false for bytes that are no call.
 package func isAsyncCall(_ call: [UInt8]) -> Bool { unsafe call.withUnsafeBytes { unsafe isAsyncCall($0) } }
 

@@ -1,17 +1,5 @@
-/// Whether a reply is that of a call that failed.
-func isErrorReply(_ reply: [UInt8]) -> Bool {
-  do {
-    return try unsafe reply.withUnsafeBytes { bytes in
-      var reader = unsafe WireReader(bytes)
-      return try reader.decode(ReplyKind.self) != .value
-    }
-  } catch {
-    return true
-  }
-}
-
 /// What a call calls, for messages: the function's name as the program's symbols have it, its type where there are none, or the
-/// type of a job. Read from the call itself, and only when something went wrong.
+/// type of a job. Read from the bytes of a call, and only when something went wrong.
 func describeCall(_ call: [UInt8]) -> String {
   let header = try? unsafe call.withUnsafeBytes { bytes in
     var reader = unsafe WireReader(bytes)

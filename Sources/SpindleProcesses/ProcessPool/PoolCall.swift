@@ -1,62 +1,147 @@
 internal import SpindleFutures
 internal import SpindleGround
 
-/// What a process pool hands to one worker at a time, without the type of its result.
-// SAFETY: `isClaimed` and `losses` belong to the pool's lock; everything else is constant.
-class PoolCall: @unchecked Sendable {
-  let frame: ControlFrame
-  let stopLine: StopLine
-  /// It was handed to a worker before, which died without having begun it.
-  private var isClaimed = false
-  private(set) var losses = 0
-
-  init(frame: ControlFrame, stopLine: StopLine) {
-    self.frame = frame
-    self.stopLine = stopLine
+/// What a process pool hands to a worker, without the type of its result.
+///
+///     inLine ──► handed ──► over         the worker's reply, or its death
+///        │         │ ▲
+///        │         ▼ │
+///        └──► takenBack · inLine         cancelled; or the worker died before it began the call
+// SAFETY: `standing`, `stopRequested`, `losses`, `attempts` and `deadline` belong to the pool's lock. The bytes and the future belong to
+// it until the call is over, then to whoever ended the call.
+class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
+  enum Standing {
+    case inLine
+    /// By seat of the worker and number of the slot.
+    case handed(Int, UInt64)
+    case takenBack, over
   }
 
-  /// Takes the right to run it; false when it was cancelled. Under the pool's lock.
-  final func claim() -> Bool {
-    if !isClaimed { isClaimed = begin() }
-    return isClaimed
+  let core: ProcessPoolCore
+  let target: CallTarget
+  let isBatch: Bool
+  /// The target's header, then the arguments.
+  fileprivate(set) var bytes: [UInt8]
+  fileprivate(set) var attachments: AttachmentList?
+  let options: CallOptions
+  var standing = Standing.inLine
+  var isStopRequested = false
+  /// So many workers died without having begun it when it was the next for them.
+  var losses = 0
+  /// So many workers died while they ran it.
+  var attempts = 0
+  /// When it has run too long. Known while it runs, or is the next to run.
+  var deadline = Deadline.never
+  /// Why its worker was killed, if the pool did so.
+  var reasonOfKill: (any Error)?
+  /// Where header and arguments are when they are too large for a slot, and there was memory for them.
+  private(set) var block: PoolMemory.Block?
+  private(set) var blockCount = 0
+  let isTooLarge: Bool
+
+  fileprivate init(
+    core: ProcessPoolCore, target: CallTarget, bytes: [UInt8], isBatch: Bool, attachments: AttachmentList?,
+    options: CallOptions
+  ) {
+    self.core = core
+    self.target = target
+    self.bytes = bytes
+    self.isBatch = isBatch
+    self.attachments = attachments.flatMap { $0.count > 0 ? $0 : nil }
+    self.options = options
+    isTooLarge = bytes.count > CallLink.room
+    if isTooLarge, self.attachments == nil, let block = try? core.memory?.take(bytes.count) {
+      unsafe bytes.withUnsafeBytes { unsafe block.bytes($0.count).copyMemory(from: $0) }
+      self.block = block
+      blockCount = bytes.count
+      self.bytes = []
+    }
   }
 
-  /// Counts a worker that died before it began this call. Under the pool's lock.
-  final func countLoss() { losses += 1 }
+  static func == (a: PoolCall, b: PoolCall) -> Bool { a === b }
 
   /// What runs, for a message: the function's name or the job's type.
-  var name: String { "a call" }
+  final var name: String { describeCall(target.header) }
 
-  func begin() -> Bool { false }
-  func finish(_ reply: ControlFrame) {}
+  /// No code of the user runs in `finish`.
+  var isPlain: Bool { false }
+  /// Ends the future. True when its callbacks are still to be called, by `callBack`.
+  func finish(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) -> Bool { false }
   func fail(_ error: any Error) {}
+  func callBack() {}
   func cancel() {}
-}
+  func isAwaited(by future: AnyFuture) -> Bool { false }
 
-/// One call, and the promise of its result.
-final class SingleCall<Output: Sendable>: PoolCall, @unchecked Sendable {
-  private let call: Call<Output>
-  private let promise: Promise<Output>
-
-  init(_ call: Call<Output>, attachments: AttachmentList, promise: Promise<Output>, stopLine: StopLine) {
-    self.call = call
-    self.promise = promise
-    super.init(frame: ControlFrame(kind: .call, bytes: call.bytes, descriptors: attachments.toSend), stopLine: stopLine)
+  /// The call is over: its memory is not needed any more.
+  func drop() {
+    bytes = []
+    attachments = nil
+    if let block {
+      core.memory?.giveBack(block)
+      self.block = nil
+    }
   }
 
-  override var name: String { describeCall(call.bytes) }
-  override func begin() -> Bool { promise.begin() }
-  override func fail(_ error: any Error) { promise.fail(error) }
-  override func cancel() { promise.future.cancel() }
+  // MARK: What the future asks
 
-  override func finish(_ reply: ControlFrame) {
-    let attachments = AttachmentList(receivedWith: reply)
-    defer { attachments.closeRest() }
-    promise.resolve(
-      Result {
-        guard reply.kind == .reply else { throw FunctionNameError("malformed reply") }
-        return try call.result(of: reply.bytes, attachments: attachments)
-      })
+  final func takeBack() -> Bool { core.takeBack(self) }
+  final var hasBegun: Bool { core.hasBegun(self) }
+  final func requestStop() { core.requestStop(of: self) }
+  final func attend(_ future: AnyFuture) { core.attend(future) }
+}
+
+/// One call.
+final class SingleCall<Output: Sendable>: PoolCall, @unchecked Sendable {
+  private let call: Call<Output>
+  /// Nil when it is over.
+  private var future: Future<Output>?
+
+  init(_ call: Call<Output>, attachments: AttachmentList?, core: ProcessPoolCore, options: CallOptions) {
+    self.call = call.withoutArguments
+    super.init(
+      core: core, target: call.target, bytes: call.bytes, isBatch: false, attachments: attachments,
+      options: options)
+  }
+
+  /// The future of this call; once.
+  func makeFuture() -> Future<Output> {
+    let future = Future<Output>.remote(self)
+    self.future = future
+    return future
+  }
+
+  override var isPlain: Bool { call.givesPlainValue }
+  override func cancel() { _ = future?.cancel() }
+  override func isAwaited(by future: AnyFuture) -> Bool { self.future === future }
+  override func callBack() {
+    future?.callBack()
+    future = nil
+  }
+
+  override func drop() {
+    future = nil
+    super.drop()
+  }
+
+  override func finish(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) -> Bool {
+    super.drop()
+    guard let future else { return false }
+    let hasCallbacks: Bool
+    do {
+      guard !isBatch else { throw FunctionNameError("malformed reply") }
+      hasCallbacks = future.endRemotely(try unsafe call.result(of: reply, attachments: attachments))
+    } catch {
+      hasCallbacks = future.failRemotely(error)
+    }
+    if !hasCallbacks { self.future = nil }
+    return hasCallbacks
+  }
+
+  override func fail(_ error: any Error) {
+    super.drop()
+    guard let future else { return }
+    if future.failRemotely(error) { future.callBack() }
+    self.future = nil
   }
 }
 
@@ -68,44 +153,73 @@ struct Chunk<Value: Sendable>: Sendable {
 
 /// Several calls of a map that travel together.
 final class ChunkCall<Value: Sendable>: PoolCall, @unchecked Sendable {
-  private let calls: [Call<Value>]
+  private let call: Call<Value>
+  private let count: Int
   /// The call after the last could not be encoded.
   private let error: (any Error)?
-  private let promise: Promise<Chunk<Value>>
+  private var future: Future<Chunk<Value>>?
 
+  /// - Parameters:
+  ///   - call: any one of the calls: they differ in their arguments only.
+  ///   - batch: the arguments of all.
   init(
-    _ calls: [Call<Value>], attachments: AttachmentList, error: (any Error)?, promise: Promise<Chunk<Value>>,
-    stopLine: StopLine
+    _ call: Call<Value>, batch: ByteBatch, count: Int, attachments: AttachmentList, error: (any Error)?,
+    core: ProcessPoolCore, options: CallOptions
   ) {
-    self.calls = calls
+    self.call = call.withoutArguments
+    self.count = count
     self.error = error
-    self.promise = promise
-    var batch = ByteBatch()
-    for call in calls { batch.append(call.bytes) }
-    super.init(frame: ControlFrame(kind: .batch, bytes: batch.bytes, descriptors: attachments.toSend), stopLine: stopLine)
+    super.init(
+      core: core, target: call.target, bytes: call.target.header + batch.bytes, isBatch: true, attachments: attachments, options: options)
   }
 
-  override var name: String { calls.first.map { describeCall($0.bytes) } ?? "a call" }
-  override func begin() -> Bool { promise.begin() }
-  override func fail(_ error: any Error) { promise.fail(error) }
-  override func cancel() { promise.future.cancel() }
+  func makeFuture() -> Future<Chunk<Value>> {
+    let future = Future<Chunk<Value>>.remote(self)
+    self.future = future
+    return future
+  }
 
-  override func finish(_ reply: ControlFrame) {
-    let attachments = AttachmentList(receivedWith: reply)
-    defer { attachments.closeRest() }
-    guard reply.kind == .batchReply, let replies = ByteBatch.parts(of: reply.bytes), replies.count <= calls.count else {
-      promise.fail(FunctionNameError("malformed reply"))
-      return
-    }
+  override var isPlain: Bool { call.givesPlainValue }
+  override func cancel() { _ = future?.cancel() }
+  override func isAwaited(by future: AnyFuture) -> Bool { self.future === future }
+  override func callBack() {
+    future?.callBack()
+    future = nil
+  }
+
+  override func drop() {
+    future = nil
+    super.drop()
+  }
+
+  override func finish(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) -> Bool {
+    super.drop()
     var chunk = Chunk<Value>(error: error)
     do {
-      for (call, reply) in zip(calls, replies) {
-        chunk.values.append(try call.result(of: reply, attachments: attachments))
+      guard isBatch else {
+        // An error of the whole, as that the function is not known there.
+        _ = try unsafe call.result(of: reply)
+        throw FunctionNameError("malformed reply")
       }
-      if replies.count < calls.count { throw FunctionNameError("malformed reply") }
+      chunk.values.reserveCapacity(count)
+      let replies = try unsafe ByteBatch.forEach(of: reply) { part in
+        guard chunk.values.count < count else { throw FunctionNameError("malformed reply") }
+        chunk.values.append(try unsafe call.result(of: part, attachments: attachments))
+      }
+      if !replies || chunk.values.count < count { throw FunctionNameError("malformed reply") }
     } catch {
       chunk.error = error
     }
-    promise.fulfil(chunk)
+    guard let future else { return false }
+    let hasCallbacks = future.endRemotely(chunk)
+    if !hasCallbacks { self.future = nil }
+    return hasCallbacks
+  }
+
+  override func fail(_ error: any Error) {
+    super.drop()
+    guard let future else { return }
+    if future.failRemotely(error) { future.callBack() }
+    self.future = nil
   }
 }

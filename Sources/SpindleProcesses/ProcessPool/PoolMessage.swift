@@ -1,30 +1,40 @@
-/// What a pool and its workers say to each other.
+/// What a pool and its workers say to each other on the control socket. Calls and replies are not among it, but for those
+/// with which descriptors travel, and those for which there is no memory: they begin with the number of their slot.
 ///
 ///     pool                                 worker
 ///     configuration (first message)  ──►
 ///                                    ◄──   ready (the reply of the initializer)
-///     call                           ──►   one at a time
+///     call                           ──►
 ///                                    ◄──   reply
-///     dismissal                      ──►   ends, and flushes what it printed
 extension ControlFrame.Kind {
   static let configuration = message(1)
   static let ready = message(2)
-  /// The bytes of a `Call`, and its reply.
   static let call = message(3)
   static let reply = message(4)
-  /// Several calls in a row, up to the first that fails, and their replies.
-  static let batch = message(5)
-  static let batchReply = message(6)
-  static let dismissal = message(7)
-  /// The call whose number is in the shared memory was asked to stop.
-  static let stop = message(8)
 }
 
-/// Told to a worker before anything else; the descriptor of its `WorkerCell` goes along.
+extension ControlFrame {
+  init(_ kind: Kind, number: UInt64, bytes: [UInt8], descriptors: [OwnedDescriptor]) {
+    var all: [UInt8] = []
+    all.reserveCapacity(8 + bytes.count)
+    for shift in 0..<8 { all.append(UInt8(truncatingIfNeeded: number >> (UInt64(shift) * 8))) }
+    self.init(kind: kind, bytes: all + bytes, descriptors: descriptors)
+  }
+
+  /// Of which slot the message is; nil when it says none.
+  var number: UInt64? {
+    guard bytes.count >= 8 else { return nil }
+    return (0..<8).reduce(0) { $0 | UInt64(bytes[$1]) << (UInt64($1) * 8) }
+  }
+}
+
+/// Told to a worker before anything else; the descriptors of its link, of the pool's memory and of its own replies go along.
 struct PoolConfiguration: Codable, Sendable {
   var identity: ProcessIdentity
   /// The bytes of a `Call`, if there is one.
   var initializer: [UInt8]?
+  /// The worker asks to be replaced when it holds more memory.
+  var maxResidentMemory: Int?
 }
 
 /// Several byte strings as one: the length of each, eight bytes, before its bytes.
@@ -33,25 +43,28 @@ struct ByteBatch {
 
   init() {}
 
-  mutating func append(_ part: [UInt8]) {
+  mutating func append(_ part: UnsafeRawBufferPointer) {
     let count = UInt64(part.count).littleEndian
     // SAFETY: an integer as its bytes.
     unsafe withUnsafeBytes(of: count) { unsafe bytes.append(contentsOf: $0) }
-    bytes += part
+    unsafe bytes.append(contentsOf: part)
   }
 
-  /// The parts; nil when the bytes are no batch.
-  static func parts(of bytes: [UInt8]) -> [[UInt8]]? {
-    var parts: [[UInt8]] = []
+  mutating func append(_ part: [UInt8]) { unsafe part.withUnsafeBytes { unsafe append($0) } }
+
+  /// Calls `body` with each part; false when the bytes are no batch.
+  static func forEach(
+    of bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) rethrows -> Bool {
     var place = 0
     while place < bytes.count {
-      guard bytes.count - place >= 8 else { return nil }
-      let count = bytes[place..<place + 8].reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+      guard bytes.count - place >= 8 else { return false }
+      let count = unsafe UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
       place += 8
-      guard count <= UInt64(bytes.count - place) else { return nil }
-      parts.append(Array(bytes[place..<place + Int(count)]))
+      guard count <= UInt64(bytes.count - place) else { return false }
+      try unsafe body(UnsafeRawBufferPointer(rebasing: bytes[place..<place + Int(count)]))
       place += Int(count)
     }
-    return parts
+    return true
   }
 }

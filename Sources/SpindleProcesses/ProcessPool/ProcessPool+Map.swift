@@ -22,26 +22,33 @@ extension ProcessPool {
     var iterator = items.makeIterator()
     // The closure holds the pool: it lives until the map has ended.
     let pull = { () -> MapFeed<Chunk<Value>>.Call? in
-      var calls: [Call<Value>] = []
+      var call: Call<Value>?
+      var batch = ByteBatch()
+      var count = 0
       var failure: (any Error)?
       let attachments = AttachmentList()
-      while failure == nil, calls.count < chunkSize, let item = iterator.next() {
+      while failure == nil, count < chunkSize, let item = iterator.next() {
         do {
-          calls.append(try Call(unary: function, item, attachments: attachments))
+          let one = try Call(unary: function, item, attachments: attachments)
+          unsafe one.bytes.withUnsafeBytes {
+            unsafe batch.append(UnsafeRawBufferPointer(rebasing: $0[one.target.header.count...]))
+          }
+          call = one
+          count += 1
         } catch {
           failure = error
         }
       }
-      if calls.isEmpty, failure == nil { return nil }
-      let stopLine = StopLine()
-      let promise = Promise<Chunk<Value>>(cancellation: stopLine.token())
-      if calls.isEmpty {
-        promise.fulfil(Chunk(error: failure))
-      } else {
-        self.core.submit(
-          ChunkCall(calls, attachments: attachments, error: failure, promise: promise, stopLine: stopLine))
+      guard let call else {
+        guard let failure else { return nil }
+        return MapFeed.Call(future: .failed(failure))
       }
-      return MapFeed.Call(future: promise.future)
+      let chunk = ChunkCall(
+        call, batch: batch, count: count, attachments: attachments, error: failure, core: self.core,
+        options: CallOptions())
+      let future = chunk.makeFuture()
+      self.core.submit(chunk)
+      return MapFeed.Call(future: future)
     }
     let feed = MapFeed(
       bufferSize: bufferSize ?? max(16, 4 * maxWorkers), until: Deadline(after: timeout), pull: pull)

@@ -16,7 +16,9 @@ extension ProcessPool {
   public func submit<each Argument: Codable & Sendable, Value: Codable & Sendable>(
     _ function: @escaping @Sendable (repeat each Argument) throws -> Value, _ argument: repeat each Argument
   ) -> Future<Value> {
-    submit { try Call(function, repeat each argument, attachments: $0) }
+    submit(Self.isPlain(repeat (each Argument).self)) {
+      try Call(function, repeat each argument, attachments: $0)
+    }
   }
 
   /// Runs a function without a result. See the form with one.
@@ -24,7 +26,9 @@ extension ProcessPool {
   public func submit<each Argument: Codable & Sendable>(
     _ function: @escaping @Sendable (repeat each Argument) throws -> Void, _ argument: repeat each Argument
   ) -> Future<Void> {
-    submit { try Call(function, repeat each argument, attachments: $0) }
+    submit(Self.isPlain(repeat (each Argument).self)) {
+      try Call(function, repeat each argument, attachments: $0)
+    }
   }
 
   /// Runs an async function in a task of a worker process, which does nothing else meanwhile.
@@ -32,7 +36,9 @@ extension ProcessPool {
   public func submit<each Argument: Codable & Sendable, Value: Codable & Sendable>(
     _ function: @escaping @Sendable (repeat each Argument) async throws -> Value, _ argument: repeat each Argument
   ) -> Future<Value> {
-    submit { try Call(async: function, repeat each argument, attachments: $0) }
+    submit(Self.isPlain(repeat (each Argument).self)) {
+      try Call(async: function, repeat each argument, attachments: $0)
+    }
   }
 
   /// Runs an async function without a result in a task of a worker process, which does nothing else meanwhile.
@@ -40,7 +46,9 @@ extension ProcessPool {
   public func submit<each Argument: Codable & Sendable>(
     _ function: @escaping @Sendable (repeat each Argument) async throws -> Void, _ argument: repeat each Argument
   ) -> Future<Void> {
-    submit { try Call(async: function, repeat each argument, attachments: $0) }
+    submit(Self.isPlain(repeat (each Argument).self)) {
+      try Call(async: function, repeat each argument, attachments: $0)
+    }
   }
 
   /// Runs `function(argument)` in one of the worker processes.
@@ -48,24 +56,35 @@ extension ProcessPool {
   public func submit<Argument: Codable & Sendable, Value: Codable & Sendable>(
     _ function: @escaping @Sendable (Argument) throws -> Value, _ argument: Argument
   ) -> Future<Value> {
-    submit { try Call(unary: function, argument, attachments: $0) }
+    submit(ValueCoder.isPlain(Argument.self)) { try Call(unary: function, argument, attachments: $0) }
   }
 
   /// Runs a job in one of the worker processes.
   @discardableResult
   public func submit<Work: Job>(_ job: Work) -> Future<Work.Output> {
-    submit { try Call(job: job, attachments: $0) }
+    submit(false) { try Call(job: job, attachments: $0) }
   }
 
-  func submit<Value: Sendable>(_ makeCall: (AttachmentList) throws -> Call<Value>) -> Future<Value> {
-    let stopLine = StopLine()
-    let promise = Promise<Value>(cancellation: stopLine.token())
-    let attachments = AttachmentList()
+  /// - Parameter isPlain: no descriptor can be among the arguments.
+  func submit<Value: Sendable>(
+    _ isPlain: Bool, _ options: CallOptions = CallOptions(), _ makeCall: (AttachmentList?) throws -> Call<Value>
+  ) -> Future<Value> {
+    let made: SingleCall<Value>
     do {
-      core.submit(SingleCall(try makeCall(attachments), attachments: attachments, promise: promise, stopLine: stopLine))
+      let attachments = isPlain ? nil : AttachmentList()
+      made = SingleCall(try makeCall(attachments), attachments: attachments, core: core, options: options)
     } catch {
-      promise.fail(error)
+      return .failed(error)
     }
-    return promise.future
+    let future = made.makeFuture()
+    core.submit(made)
+    return future
+  }
+
+  static func isPlain<each Argument>(_: repeat (each Argument).Type) -> Bool {
+    for type in repeat (each Argument).self {
+      if !ValueCoder.isPlain(type) { return false }
+    }
+    return true
   }
 }

@@ -5,13 +5,13 @@ extension ProcessPool {
   /// Runs a function without arguments. See the form with them.
   @discardableResult
   public func submit<Value: Codable & Sendable>(_ function: @escaping @Sendable () throws -> Value) -> Future<Value> {
-    submit { try Call(nullary: function, attachments: $0) }
+    submit(true) { try Call(nullary: function, attachments: $0) }
   }
 
   /// Runs a function without arguments and without a result. See the form with them.
   @discardableResult
   public func submit(_ function: @escaping @Sendable () throws -> Void) -> Future<Void> {
-    submit { try Call(nullary: function, attachments: $0) }
+    submit(true) { try Call(nullary: function, attachments: $0) }
   }
 
   /// Runs an async function without arguments. See the form with them.
@@ -19,12 +19,12 @@ extension ProcessPool {
   public func submit<Value: Codable & Sendable>(
     _ function: @escaping @Sendable () async throws -> Value
   ) -> Future<Value> {
-    submit { try Call(asyncNullary: function, attachments: $0) }
+    submit(true) { try Call(asyncNullary: function, attachments: $0) }
   }
 
   /// Runs an async function without arguments and without a result. See the form with them.
   @discardableResult
   public func submit(_ function: @escaping @Sendable () async throws -> Void) -> Future<Void> {
-    submit { try Call(asyncNullary: function, attachments: $0) }
+    submit(true) { try Call(asyncNullary: function, attachments: $0) }
   }
 }

@@ -48,7 +48,8 @@ public final class ProcessPool: JobPool {
     let name = "ProcessPool-\(Self.count.wrappingAdd(1, ordering: .relaxed).newValue)"
     let call = initializer.map { initializer in Swift.Result { try Call(initializer) } }
     core = ProcessPoolCore(
-      name: name, maxWorkers: maxWorkers, initializer: try? call?.get(), maxTasksPerChild: maxTasksPerChild)
+      name: name, limits: .init(maxWorkers: maxWorkers, maxTasksPerChild: maxTasksPerChild),
+      initializer: try? call?.get(), startMethod: startMethod)
     if case .failure(let error)? = call {
       core.fail(BrokenPoolError(pool: name, reason: "its initializer cannot be sent: \(error)", cause: error))
     }

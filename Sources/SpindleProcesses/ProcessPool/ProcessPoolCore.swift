@@ -6,140 +6,242 @@ internal import Synchronization
 
 /// What a process pool shares with its workers' handlers, which keep it alive until the last worker has ended.
 ///
-/// Every change goes through `settle`: the board is told what happened and asked what is to be done, under the lock;
-/// then it is done, without the lock. Nothing here waits, so any thread may come: who submits, and the supervisor
-/// of the children. User code (decoding results, callbacks) runs on a helper thread of the pool.
+/// Every change goes through `settle`: the board is told what happened and asked what is to be done, under the lock; what only
+/// writes to memory is done there, the rest without the lock. Nothing here waits, so any thread may come: who
+/// submits, who waits for a result, the supervisor of the children, and the pool's collector, a thread that sleeps until a reply rings. User
+/// code (decoding results of the user's types, callbacks) runs on a helper thread of the pool.
 final class ProcessPoolCore: Sendable {
-  private struct Member {
-    let cell: WorkerCell
-    /// Known since the worker has said that it is ready.
-    var process: WorkerProcess?
-    var handed: UInt64 = 0
+  struct Limits: Sendable {
+    var maxWorkers: Int
+    var maxTasksPerChild: Int?
+    var maxResidentMemory: Int?
+    var idleTimeout: Duration?
   }
 
-  private struct State {
+  struct State {
     var board: CallBoard<PoolCall>
-    var members: [Int: Member] = [:]
+    /// By seat.
+    var members: [PoolMember?] = []
+    var nextName = 0
     var broken: BrokenPoolError?
     /// Why the last worker that never became ready did not.
     var lastFailure: (any Error)?
-  }
-
-  private enum Deed {
-    case start(Int)
-    case run(PoolCall, UInt64, WorkerCell, WorkerProcess)
-    case dismiss(WorkerProcess)
-    case fail([PoolCall], BrokenPoolError)
-    case end
+    var collectorSleeps = false
+    var hasCollector = false
+    /// When the collector is to look at deadlines and idle workers.
+    var alarm = Deadline.never
+    var isOver = false
   }
 
   let name: String
-  let maxWorkers: Int
-  private let initializer: Call<Void>?
-  private let state: RawGuarded<State>
-  private let helper: ThreadPool
+  let limits: Limits
+  let initializer: Call<Void>?
+  let startMethod: StartMethod
+  /// Nil when the system has none: then no worker starts; and after the end.
+  private let ownMemory: RawGuarded<PoolMemory?>
+  let state: RawGuarded<State>
+  let helper: ThreadPool
+  let over = Gate()
   private let isUsed = Atomic<Bool>(false)
-  private let over = Gate()
 
-  /// So many workers may die before they begin a call that was handed to them.
-  private static let patience = 3
+  /// So many workers may die before they begin a call that was the next for them.
+  private static let patience = 5
 
-  init(name: String, maxWorkers: Int, initializer: Call<Void>?, maxTasksPerChild: Int?) {
+  init(name: String, limits: Limits, initializer: Call<Void>?, startMethod: StartMethod) {
     self.name = name
-    self.maxWorkers = maxWorkers
+    self.limits = limits
     self.initializer = initializer
+    self.startMethod = startMethod
+    ownMemory = RawGuarded(try? PoolMemory())
     helper = ThreadPool(helping: name)
-    state = RawGuarded(State(board: CallBoard(maxWorkers: maxWorkers, maxTasksPerChild: maxTasksPerChild)))
+    state = RawGuarded(
+      State(board: CallBoard(maxWorkers: limits.maxWorkers, maxTasksPerChild: limits.maxTasksPerChild)))
   }
+
+  var maxWorkers: Int { limits.maxWorkers }
+  var memory: PoolMemory? { ownMemory.withLock { $0 } }
 
   // MARK: What happens
 
   func submit(_ call: PoolCall) {
     if !isUsed.load(ordering: .relaxed) { beginUse() }
-    let (refusal, deeds) = settle { state -> (any Error)? in
-      if state.board.isClosed { return state.broken ?? ShutdownError(pool: name) }
-      state.board.add(call)
-      return nil
-    }
+    var refusal: (any Error)?
+    perform(
+      settle { state in
+        if state.board.isClosed {
+          refusal = state.broken ?? ShutdownError(pool: name)
+          call.standing = .over
+        } else {
+          state.board.add(call)
+        }
+      })
     if let refusal { call.fail(refusal) }
-    perform(deeds)
   }
 
   /// Takes in nothing more; what is in line is still done, then the workers end.
   func close() {
     OpenProcessPools.remove(self)
-    perform(settle { $0.board.close() }.deeds)
+    perform(settle { $0.board.close() })
   }
 
-  /// Cancels what is in line. Callbacks run on this thread.
+  /// Cancels what has not begun. Callbacks run on this thread.
   func cancelCalls() {
-    let (calls, deeds) = settle { $0.board.drain() }
-    for call in calls { call.cancel() }
-    perform(deeds)
+    var calls: [PoolCall] = []
+    perform(settle { calls = takeAllBack(&$0) })
+    for call in calls {
+      call.cancel()
+      call.drop()
+    }
   }
 
-  /// Breaks the pool: what is in line fails, and so does whatever comes later.
+  /// Breaks the pool: what has not begun fails, and so does whatever comes later.
   func fail(_ error: BrokenPoolError) {
-    let (calls, deeds) = settle { state in
-      if state.broken == nil { state.broken = error }
-      state.board.close()
-      return state.board.drain()
-    }
+    var calls: [PoolCall] = []
+    perform(
+      settle { state in
+        if state.broken == nil { state.broken = error }
+        state.board.close()
+        calls = takeAllBack(&state)
+        for call in calls { call.standing = .over }
+      })
     OpenProcessPools.remove(self)
-    resolve { for call in calls { call.fail(error) } }
-    perform(deeds)
+    if !calls.isEmpty { resolve { [calls] in for call in calls { call.fail(error) } } }
+  }
+
+  /// All calls that have not begun, in their order as far as there is one.
+  private func takeAllBack(_ state: inout State) -> [PoolCall] {
+    var calls: [PoolCall] = []
+    for (seat, member) in state.members.enumerated() {
+      guard let member else { continue }
+      for call in state.board.hand(of: seat) {
+        guard case .handed(_, let number) = call.standing, member.link.withdraw(number) else { continue }
+        state.board.remove(call, from: seat)
+        call.standing = .takenBack
+        calls.append(call)
+      }
+    }
+    for call in state.board.drain() {
+      guard case .inLine = call.standing else { continue }
+      call.standing = .takenBack
+      calls.append(call)
+    }
+    return calls
+  }
+
+  /// For `cancel()` of a future.
+  func takeBack(_ call: PoolCall) -> Bool {
+    var isTakenBack = true
+    var isNew = true
+    perform(
+      settle { state in
+        switch call.standing {
+        case .inLine: call.standing = .takenBack
+        case .handed(let seat, let number):
+          isTakenBack = state.members[seat]?.link.withdraw(number) == true
+          guard isTakenBack else { return }
+          state.board.remove(call, from: seat)
+          call.standing = .takenBack
+        case .takenBack: isNew = false
+        case .over: isTakenBack = false
+        }
+      })
+    if isTakenBack, isNew { call.drop() }
+    return isTakenBack
+  }
+
+  func hasBegun(_ call: PoolCall) -> Bool {
+    state.withLock { state in
+      switch call.standing {
+      case .handed(let seat, let number): state.members[seat]?.link.hasBegun(number) == true
+      case .over: true
+      case .inLine, .takenBack: false
+      }
+    }
+  }
+
+  func requestStop(of call: PoolCall) {
+    let link = state.withLock { state -> CallLink? in
+      call.isStopRequested = true
+      guard case .handed(let seat, let number) = call.standing, let link = state.members[seat]?.link else { return nil }
+      link.requestStop(number)
+      return link
+    }
+    link?.ring()
   }
 
   /// A message of a worker, on the supervisor's thread.
-  private func received(_ frame: ControlFrame, from number: Int, _ process: WorkerProcess) {
+  func received(_ frame: ControlFrame, seat: Int, _ process: WorkerProcess) {
     switch frame.kind {
     case .ready:
       // A pool that is broken gives it nothing to do: then it is dismissed.
       if let error = failure(ofInitializer: frame) { fail(error) }
-      let (_, deeds) = settle { state in
-        state.members[number]?.process = process
-        state.board.workerIsReady(number)
+      var deeds = settle { state in
+        state.members[seat]?.process = process
+        state.board.workerIsReady(seat)
       }
+      if limits.idleTimeout != nil { state.withLock { becameIdle(seat, &$0, now: spindle_now(), &deeds) } }
       perform(deeds)
-    case .reply, .batchReply:
-      let (call, deeds) = settle { $0.board.workerFinished(number) }
-      // First, because the deeds may be the end.
-      if let call {
-        call.stopLine.disconnect()
-        resolve { call.finish(frame) }
-      }
-      perform(deeds)
+    case .reply:
+      guard let number = frame.number else { return }
+      state.withLock { $0.members[seat]?.messages[number] = frame }
+      collect()
     default: break
     }
   }
 
   /// A worker has ended or could not be started, on the supervisor's thread.
-  private func ended(_ number: Int, _ process: WorkerProcess?, _ end: WorkerProcess.End) {
+  func ended(_ seat: Int, _ process: WorkerProcess?, _ end: WorkerProcess.End) {
+    // First what it has still said.
+    collect()
     let died = WorkerDiedError(
       worker: process?.name ?? name, pid: process?.pid ?? 0, exitStatus: end.exitStatus, detail: end.detail)
-    let (lost, deeds) = settle { state -> PoolCall? in
-      let member = state.members.removeValue(forKey: number)
-      if member?.process == nil { state.lastFailure = end.startError ?? died }
-      guard let call = state.board.workerEnded(number) else { return nil }
-      if let member, member.cell.begun < member.handed {  // D2
-        call.countLoss()
-        if call.losses < Self.patience {
-          state.board.putBack(call)
-          return nil
+    let (lost, deeds) = bury(seat, died, end.startError)
+    if !lost.isEmpty { resolve { for (call, error) in lost { call.fail(error) } } }
+    // Nothing of the worker is held here any more: this may be the end of the pool.
+    perform(deeds)
+  }
+
+  /// Takes the worker from the board. What it had not begun goes back into line; gives what is lost with it.
+  private func bury(
+    _ seat: Int, _ died: WorkerDiedError, _ startError: ProcessStartError?
+  ) -> (lost: [(PoolCall, any Error)], Deeds) {
+    var lost: [(PoolCall, any Error)] = []
+    let deeds = settle { state in
+      var member: PoolMember?
+      if seat < state.members.count { swap(&member, &state.members[seat]) }
+      if member?.process == nil { state.lastFailure = startError ?? died }
+      var again: [PoolCall] = []
+      for (place, call) in state.board.workerEnded(seat).enumerated() {
+        guard case .handed(_, let number) = call.standing, let member else { continue }
+        call.deadline = .never
+        if mayRunAgain(call, place: place, hasBegun: member.link.hasBegun(number)) {
+          call.standing = .inLine
+          again.append(call)
+        } else {
+          call.standing = .over
+          lost.append((call, call.reasonOfKill ?? loss(of: call, died)))
         }
       }
-      return call
+      state.board.putBack(again)
     }
-    if let lost {
-      lost.stopLine.disconnect()
-      resolve {
-        let detail = lost.losses < Self.patience ? died.detail : "\(lost.losses) workers died as they received this call"
-        lost.fail(
-          WorkerDiedError(
-            worker: died.worker, pid: died.pid, exitStatus: died.exitStatus, call: lost.name, detail: detail))
-      }
+    return (lost, deeds)
+  }
+
+  private func mayRunAgain(_ call: PoolCall, place: Int, hasBegun: Bool) -> Bool {
+    if call.reasonOfKill != nil { return false }
+    if !hasBegun {
+      if place == 0 { call.losses += 1 }
+      return call.losses < Self.patience
     }
-    perform(deeds)
+    call.attempts += 1
+    return call.attempts <= call.options.retries && !call.isStopRequested
+  }
+
+  private func loss(of call: PoolCall, _ died: WorkerDiedError) -> WorkerDiedError {
+    let detail =
+      call.losses < Self.patience ? died.detail : "\(call.losses) workers died as they were to begin this call"
+    return WorkerDiedError(
+      worker: died.worker, pid: died.pid, exitStatus: died.exitStatus, call: call.name, detail: detail)
   }
 
   private func failure(ofInitializer frame: ControlFrame) -> BrokenPoolError? {
@@ -151,84 +253,21 @@ final class ProcessPoolCore: Sendable {
     }
   }
 
-  // MARK: What is done
-
-  /// Makes a change, and says what is to be done for it.
-  private func settle<Result>(_ change: (inout State) -> Result) -> (result: Result, deeds: [Deed]) {
-    state.withLock { state in
-      let result = change(&state)
-      var deeds: [Deed] = []
-      while let step = state.board.next(claim: { $0.claim() }) {
-        switch step {
-        case .start(let number): deeds.append(.start(number))
-        case .run(let call, let number):
-          state.members[number]!.handed += 1
-          let member = state.members[number]!
-          deeds.append(.run(call, member.handed, member.cell, member.process!))
-        case .dismiss(let number):
-          if let process = state.members[number]?.process { deeds.append(.dismiss(process)) }
-        case .giveUp(let calls):
-          let error = state.broken ?? BrokenPoolError(
-            pool: name, reason: "its workers do not start: \(state.lastFailure.map { "\($0)" } ?? "unknown")",
-            cause: state.lastFailure)
-          state.broken = error
-          state.board.close()
-          deeds.append(.fail(calls, error))
-        case .end: deeds.append(.end)
-        }
-      }
-      return (result, deeds)
-    }
-  }
-
-  /// Who comes first with messages for the same worker: there is nothing more for it before it has answered.
-  private func perform(_ deeds: [Deed]) {
-    for deed in deeds {
-      switch deed {
-      case .start(let number): start(number)
-      case .run(let call, let number, let cell, let process):
-        process.send(call.frame)
-        call.stopLine.connect(.init(number: number, cell: cell, process: process))
-      case .dismiss(let process): process.send(ControlFrame(kind: .dismissal))
-      case .fail(let calls, let error): resolve { for call in calls { call.fail(error) } }
-      case .end:
-        OpenProcessPools.remove(self)
-        helper.shutdown(wait: false)
-        over.open()
-      }
-    }
-  }
-
-  private func start(_ number: Int) {
-    var options = WorkerProcess.Options(name: "\(name) worker \(number)")
-    // Ctrl-C goes to every process at the terminal; whether work ends is the parent's decision.
-    options.ignoresInterrupts = true
-    let identity = ProcessIdentity(name: options.name, isDaemon: false, numbers: ProcessIdentity.current.numbers)
-    guard let cell = WorkerCell(),
-      let bytes = try? Wire.encode(PoolConfiguration(identity: identity, initializer: initializer?.bytes))
-    else {
-      let error = ProcessStartError(worker: options.name, operation: "memfd_create, mmap", errorNumber: ENFILE)
-      return ended(number, nil, .init(exitStatus: .unknown, startError: error, detail: nil))
-    }
-    state.withLock { $0.members[number] = Member(cell: cell) }
-    WorkerProcess.launch(
-      options, entry: { PoolWorkerMain.run() },
-      sending: [ControlFrame(kind: .configuration, bytes: bytes, descriptors: [cell.descriptor])],
-      onMessage: { process, frame in self.received(frame, from: number, process) },
-      onEnd: { process, end in self.ended(number, process, end) })
-  }
+  // MARK: The beginning and the end
 
   /// Runs what may run user code. The helper is shut down at the very end, after which nothing comes here.
-  private func resolve(_ body: @escaping @Sendable () -> Void) { helper.submit(body) }
+  func resolve(_ body: @escaping @Sendable () -> Void) { helper.submit(body) }
 
   /// From the first call on the program's exit waits: for the helper's thread, which ends after the last worker.
   private func beginUse() {
     if isUsed.exchange(true, ordering: .relaxed) { return }
     OpenProcessPools.add(self)
     resolve {}
+    startCollector()
   }
 
-  // MARK: The end
+  /// Before anybody is told of the end: nothing that was shared is left open.
+  func letMemoryGo() { ownMemory.withLock { $0 = nil } }
 
   var isClosed: Bool { state.withLock { $0.board.isClosed } }
 
@@ -243,27 +282,5 @@ final class ProcessPoolCore: Sendable {
       _ = try? await over.wait("the workers of a process pool to end")
       await helper.shutdown(wait: true)
     }.value
-  }
-}
-
-/// The pools that are in use: at the end of the process they are closed, their calls are done, and their workers end.
-enum OpenProcessPools {
-  private static let all = RawGuarded<[ObjectIdentifier: ProcessPoolCore]>([:])
-  private static let isArmed = Atomic<Bool>(false)
-
-  static func add(_ pool: ProcessPoolCore) {
-    all.withLock { $0[ObjectIdentifier(pool)] = pool }
-    // Closed meanwhile: whoever did so may have looked before it was in the list.
-    if pool.isClosed { remove(pool) }
-    if isArmed.exchange(true, ordering: .acquiringAndReleasing) { return }
-    ProcessExit.register(.pools) {
-      isArmed.store(false, ordering: .releasing)
-      for pool in all.withLock({ Array($0.values) }) { pool.close() }
-    }
-  }
-
-  static func remove(_ pool: ProcessPoolCore) {
-    let removed = all.withLock { $0.removeValue(forKey: ObjectIdentifier(pool)) }
-    _ = consume removed
   }
 }

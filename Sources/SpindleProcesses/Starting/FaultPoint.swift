@@ -14,6 +14,8 @@ package enum FaultPoint: UInt8, Sendable, CaseIterable {
   case journalLocked, journalWritten, journalDecided, journalHalfApplied, journalApplied
   case conditionEnded, barrierHeld, valueWritten
   case ownedWordReleased, spotChanged, spotClaimed, spotMoved
+  // A pool's worker; see ProcessPool/PROTOCOL.md.
+  case callSeen, callBegun, callDone, replyWritten, replied, bellTaken, workerSleeps, largeReplyWritten
 
   /// The process dies when it reaches this point for the n-th time from now. Only one point is armed at a time.
   package func arm(after count: Int = 1) {

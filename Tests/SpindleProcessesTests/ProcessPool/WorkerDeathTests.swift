@@ -2,6 +2,7 @@ import CSpindle
 import CSpindleTesting
 import Glibc
 import Spindle
+import SpindleProcesses
 import SpindleTestSupport
 import Testing
 
@@ -16,15 +17,9 @@ enum End {
     close(2)  // the test's output stays readable
     return [1, 2, 3][index]
   }
-  /// While its result is on the way: somebody reads, but the socket still holds some of it.
+  /// While its result is on the way: it is in memory that the pool reads, but nobody has been told.
   static func whileReplying(_ size: Int) -> [UInt8] {
-    let isWatching = Latch(1)
-    OSThread.spawn(isDaemon: true) {
-      isWatching.countDown()
-      while spindle_test_unsent(3) == 0 {}
-      raise(SIGKILL)
-    }
-    isWatching.wait()
+    FaultPoint.largeReplyWritten.arm()
     return [UInt8](repeating: 7, count: size)
   }
   static func atStart() { raise(SIGKILL) }

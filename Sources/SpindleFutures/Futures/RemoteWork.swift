@@ -1,0 +1,39 @@
+import SpindleGround
+
+/// The work of a future that is done elsewhere, as in another process: what the future asks when somebody asks it.
+///
+/// Such a future stays `pending` until its end; whether the work has begun is known only over there.
+package protocol RemoteWork: AnyObject, Sendable {
+  /// Sees to it that work which has not begun never will. False when it has begun or is over.
+  func takeBack() -> Bool
+
+  /// Whether the work has begun, or is over.
+  var hasBegun: Bool { get }
+
+  /// Asks the work to stop. It may not have begun yet, or be over.
+  func requestStop()
+
+  /// Called by a thread that is about to sleep until the future ends: it may bring the end about itself, in a few
+  /// microseconds.
+  func attend(_ future: AnyFuture)
+}
+
+extension Future {
+  /// A future whose work is done elsewhere.
+  package static func remote(_ work: any RemoteWork) -> Future { Future(remote: work) }
+
+  /// Ends a future whose work was done elsewhere, unless it was cancelled before. No code of the user runs here: when
+  /// this is true, `callBack` is still to be called where such code may run.
+  package func endRemotely(_ value: Value) -> Bool {
+    guard begin() else { return false }
+    write(value: value)
+    return publishQuietly(AnyFuture.value)
+  }
+
+  /// The same with an error.
+  package func failRemotely(_ error: any Error) -> Bool {
+    guard begin() else { return false }
+    write(failure: error)
+    return publishQuietly(AnyFuture.failed)
+  }
+}

@@ -1,0 +1,95 @@
+internal import CSpindle
+internal import SpindleFutures
+internal import SpindleGround
+
+// Deadlines of calls and of idle workers, and killing.
+extension ProcessPoolCore {
+  /// The worker has nothing to do from now on.
+  func becameIdle(_ seat: Int, _ state: inout State, now: Int64, _ deeds: inout Deeds) {
+    guard let limit = limits.idleTimeout else { return }
+    state.members[seat]?.idleSince = now
+    setAlarm(Deadline(nanoseconds: now.addingReportingOverflow(limit.nanoseconds).partialValue), &state, &deeds)
+  }
+
+  /// Does what is due; tells when to look again, and whether the pool is over.
+  func lookAtAlarms() -> (isOver: Bool, Deadline) {
+    var isOver = false
+    var alarm = Deadline.never
+    perform(
+      settle { state in
+        isOver = state.isOver
+        if state.alarm.isNever { return }
+        if state.alarm.hasPassed { ring(&state) }
+        alarm = state.alarm
+      })
+    return (isOver, alarm)
+  }
+
+  private func ring(_ state: inout State) {
+    let now = spindle_now()
+    var next = Int64.max
+    for seat in state.members.indices {
+      guard let member = state.members[seat], member.process != nil else { continue }
+      if let call = state.board.first(of: seat) {
+        if call.deadline.nanoseconds <= now, call.reasonOfKill == nil {
+          endWorker(seat, member, because: CallTimeout.error(call), &state)
+        } else if call.reasonOfKill == nil {
+          next = min(next, call.deadline.nanoseconds)
+        }
+      } else if let limit = limits.idleTimeout, state.board.idleSeats.contains(seat) {
+        let end = member.idleSince.addingReportingOverflow(limit.nanoseconds).partialValue
+        if end <= now { state.board.dismissIdle(seat) } else { next = min(next, end) }
+      }
+    }
+    state.alarm = Deadline(nanoseconds: next)
+  }
+
+  /// Kills the worker for the sake of the call that it runs. What was handed ahead is taken back before, so that nothing
+  /// else can have begun when the signal arrives. False when the reply is there already.
+  @discardableResult
+  func endWorker(_ seat: Int, _ member: PoolMember, because reason: any Error, _ state: inout State) -> Bool {
+    guard let call = state.board.first(of: seat), case .handed(_, let number) = call.standing else { return false }
+    var again: [PoolCall] = []
+    for other in state.board.hand(of: seat).dropFirst() {
+      guard case .handed(_, let place) = other.standing, member.link.withdraw(place) else { continue }
+      state.board.remove(other, from: seat)
+      other.standing = .inLine
+      again.append(other)
+    }
+    state.board.putBack(again)
+    if member.link.isReplied(number) { return false }
+    call.reasonOfKill = reason
+    state.board.retire(seat)
+    member.process?.kill()
+    return true
+  }
+
+  /// For `kill(_:)`: a call that has not begun is cancelled, one that runs ends with its worker.
+  func kill(_ call: PoolCall) -> Bool {
+    var isKilled = false
+    perform(
+      settle { state in
+        guard case .handed(let seat, _) = call.standing, let member = state.members[seat],
+          state.board.first(of: seat) == call
+        else { return }
+        let error = WorkerDiedError(
+          worker: member.name, pid: member.process?.pid ?? 0, exitStatus: .signalled(9), call: call.name,
+          detail: "killed by ProcessPool.kill")
+        isKilled = endWorker(seat, member, because: error, &state)
+      })
+    return isKilled
+  }
+
+  /// Ends all workers by a signal, running or not.
+  func signalWorkers(_ number: Int32) {
+    let processes = state.withLock { $0.members.compactMap { $0?.process } }
+    for process in processes { process.signal(number) }
+  }
+}
+
+enum CallTimeout {
+  static func error(_ call: PoolCall) -> TimeoutError {
+    TimeoutError(
+      operation: "\(call.name), which ran longer than \(call.options.deadline.map { "\($0)" } ?? "it may"); its worker was killed")
+  }
+}
