@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/membarrier.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 int64_t spindle_now(void) {
   struct timespec t;
@@ -105,3 +108,14 @@ void spindle_wake(const uint32_t *word, int32_t count) {
 }
 
 #endif
+
+bool spindle_fence_all_threads(void) {
+  // Registered once: 0 not yet, 1 yes, -1 the system cannot.
+  static int state;
+  int now = __atomic_load_n(&state, __ATOMIC_ACQUIRE);
+  if (now == 0) {
+    now = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 ? 1 : -1;
+    __atomic_store_n(&state, now, __ATOMIC_RELEASE);
+  }
+  return now > 0 && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}

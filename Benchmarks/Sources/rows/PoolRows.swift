@@ -52,6 +52,16 @@ func poolRows() -> [Row] {
         }
       }
     },
+    Row("P3", "threadpool", threads: 2, count: 32, unit: "joins/s") { threads, count in
+      withThreadPool(maxWorkers: threads) { pool in
+        median {
+          let start = seconds()
+          check(fibonacci(count, pool) == 2_178_309, "fibonacci")
+          let time = seconds() - start
+          return Figure(value: joins(count) / time, note: "\((time * 1e4).rounded() / 1e4) s")
+        }
+      }
+    },
     Row("P4", "threadpool", threads: 2, count: 20_000_000, unit: "ms") { threads, count in
       let numbers = (0..<count).map(Double.init)
       return withThreadPool(maxWorkers: threads) { pool in
@@ -109,4 +119,17 @@ func mandelbrotRow(_ y: Int) -> Int {
     total += steps
   }
   return total
+}
+
+func fibonacci(_ n: Int, _ pool: ThreadPool) -> Int {
+  if n < 2 { return n }
+  let (a, b) = pool.join { fibonacci(n - 1, pool) } _: { fibonacci(n - 2, pool) }
+  return a + b
+}
+
+/// How many joins `fibonacci(n)` makes.
+func joins(_ n: Int) -> Double {
+  var (a, b) = (0.0, 0.0)
+  for _ in 1..<n { (a, b) = (b, a + b + 1) }
+  return b
 }

@@ -58,10 +58,15 @@ static inline void *spindle_token(void) { return spindle_local_token; }
 static inline void spindle_set_token(void *token) { spindle_local_token = token; }
 
 extern _Thread_local void *spindle_local_worker;
+extern _Thread_local void *spindle_local_lane;
 
 /// The pool worker that this thread is, unretained; NULL for other threads.
 static inline void *spindle_worker(void) { return spindle_local_worker; }
 static inline void spindle_set_worker(void *worker) { spindle_local_worker = worker; }
+
+/// The lane of forked jobs that belongs to this thread; NULL for threads without one.
+static inline void *spindle_lane(void) { return spindle_local_lane; }
+static inline void spindle_set_lane(void *lane) { spindle_local_lane = lane; }
 
 /// A word that no other living thread has, never 0: the address of something thread-local.
 static inline uintptr_t spindle_thread_key(void) { return (uintptr_t)&spindle_local_token; }
@@ -150,6 +155,24 @@ int32_t spindle_affinity_count(void);
 
 /// Reads up to `capacity` bytes of a file. Returns how many, or -1.
 int64_t spindle_read_file(const char *path, void *bytes, size_t capacity);
+
+// ---------------------------------------------------------------------------------------------
+// Closures as words (closures.c)
+
+/// A Swift closure of type `() -> Void`: the address of its code and of what it captured.
+struct spindle_closure {
+  const void *code;
+  const void *context;
+};
+
+/// Calls it as Swift does. Neither retains nor releases what it captured, which may lie on another thread's stack.
+static inline void spindle_call_closure(struct spindle_closure closure) {
+  typedef __attribute__((swiftcall)) void (*body)(__attribute__((swift_context)) const void *context);
+  ((body)closure.code)(closure.context);
+}
+
+/// Makes all threads of this process pass a full memory fence before it returns. False where the system cannot.
+bool spindle_fence_all_threads(void);
 
 // ---------------------------------------------------------------------------------------------
 // The end of the process (exit.c)

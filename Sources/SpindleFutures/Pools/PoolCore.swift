@@ -1,3 +1,4 @@
+import CSpindle
 import SpindleGround
 import SpindleThreads
 import Synchronization
@@ -19,6 +20,7 @@ final class PoolCore: @unchecked Sendable {
   /// Serves another pool, which closes it: also the end of the process leaves that to its owner.
   let isHelper: Bool
   let jobs = JobQueue()
+  @usableFromInline let team: ForkTeam
 
   private let lock = RawLock()
   private var broken: BrokenPoolError?
@@ -42,6 +44,14 @@ final class PoolCore: @unchecked Sendable {
     self.maxWorkers = maxWorkers
     self.threadNamePrefix = threadNamePrefix
     self.initializer = initializer
+    team = ForkTeam(jobs: jobs, room: maxWorkers + Self.maxSpares)
+  }
+
+  /// The lane of the calling thread, if it is a worker of this pool that has one.
+  @inlinable @inline(__always)
+  var lane: UnsafeMutablePointer<Lane>? {
+    guard let lane = unsafe spindle_lane()?.assumingMemoryBound(to: Lane.self) else { return nil }
+    return unsafe lane.pointee.pool == id ? lane : nil
   }
 
   /// What a future's `home` says when it is queued here.
@@ -77,45 +87,74 @@ final class PoolCore: @unchecked Sendable {
     return broken
   }
 
-  /// For workers: waits for a job. Nil when the worker is to end; it counts as ended then.
-  func nextJob(for number: Int) -> AnyFuture? {
+  enum Work {
+    case job(AnyFuture)
+    case forked(ForkItem)
+    /// The worker is to end, and counts as ended.
+    case end
+  }
+
+  /// For workers: waits for something to do.
+  func next(for number: Int) -> Work {
     while true {
-      if hasTooMany, retire(number) { return nil }
-      if let job = jobs.take() { return job }
+      if hasTooMany, retire(number) { return .end }
+      if let job = jobs.take() { return .job(job) }
+      let forks = team.isUsed
+      if forks, let item = team.steal() { return .forked(item) }
       var job: AnyFuture?
+      var item: ForkItem?
       idle.wrappingAdd(1, ordering: .sequentiallyConsistent)
+      if forks { team.search() }
       _ = jobs.arrivals.wait("a job for a pool") {
         job = jobs.take()
-        return job != nil || jobs.isFinished || hasTooMany
+        if job != nil { return true }
+        if team.isUsed {
+          // Whoever forked first wakes all, so that they are counted as searching.
+          if !forks { return true }
+          item = team.steal()
+          if item != nil { return true }
+        }
+        return jobs.isFinished || hasTooMany
       }
+      if forks { team.endSearch() }
       idle.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-      if job != nil {
+      if let item { return .forked(item) }
+      if let job {
         // Who submitted another job meanwhile may have counted this worker as free for it.
         if live.load(ordering: .relaxed) < maxWorkers, jobs.count > 0 { startIfNeeded() }
-        return job
+        return .job(job)
       }
       if jobs.isFinished {
         end()
-        return nil
+        return .end
       }
     }
   }
 
   // MARK: Workers
 
+  /// Starts workers until there are `maxWorkers`: forked work is for all.
+  func startAll() {
+    while start(if: { live, _ in live < maxWorkers }) {}
+  }
+
   /// Starts a worker if there are more jobs than idle ones, or if all are blocked while there are jobs.
   @inline(never)
   private func startIfNeeded() {
+    _ = start { live, waiting in
+      live < maxWorkers
+        ? waiting > idle.load(ordering: .sequentiallyConsistent)
+        : waiting > 0 && blocked.load(ordering: .sequentiallyConsistent) >= live && live < maxWorkers + Self.maxSpares
+    }
+  }
+
+  /// Starts a worker if it is needed; false when it was not, or could not be started.
+  private func start(if isNeeded: (_ live: Int, _ waiting: Int) -> Bool) -> Bool {
     lock.acquire()
     let live = live.load(ordering: .relaxed)
-    let waiting = jobs.count
-    let isNeeded =
-      live < maxWorkers
-      ? waiting > idle.load(ordering: .sequentiallyConsistent)
-      : waiting > 0 && blocked.load(ordering: .sequentiallyConsistent) >= live && live < maxWorkers + Self.maxSpares
-    guard isNeeded else {
+    guard isNeeded(live, jobs.count), !jobs.isFinished else {
       lock.release()
-      return
+      return false
     }
     self.live.store(live + 1, ordering: .sequentiallyConsistent)
     let number = started
@@ -135,7 +174,9 @@ final class PoolCore: @unchecked Sendable {
       if self.live.load(ordering: .sequentiallyConsistent) == 0 {
         fail(BrokenPoolError(pool: name, reason: "no thread could be started", cause: error))
       }
+      return false
     }
+    return true
   }
 
   /// Drops a thread that nobody need join.

@@ -2,11 +2,12 @@ import CSpindle
 import SpindleGround
 
 /// A thread of a pool: takes jobs, does them, sleeps when there are none.
-// SAFETY: only the worker's own thread touches `depth`.
-final class PoolWorker: @unchecked Sendable {
+// SAFETY: only the worker's own thread touches `depth` and `lane`, which the pool's team keeps.
+@safe final class PoolWorker: @unchecked Sendable {
   let pool: PoolCore
   let number: Int
   private var depth = 0
+  private var lane: UnsafeMutablePointer<Lane>?
 
   init(pool: PoolCore, number: Int) {
     self.pool = pool
@@ -30,14 +31,28 @@ final class PoolWorker: @unchecked Sendable {
         pool.fail(BrokenPoolError(pool: pool.name, reason: "its initializer threw \(error)", cause: error))
       }
     }
+    if pool.team.isUsed { _ = enterLane() }
     while doNext() {}
+    if let lane = unsafe lane { unsafe pool.team.giveBack(lane) }
+    spindle_set_lane(nil)
+  }
+
+  /// Has this worker's forked jobs lie in a lane of its own. False when there are too many workers.
+  func enterLane() -> Bool {
+    if unsafe lane != nil { return true }
+    unsafe lane = pool.team.takeLane(of: pool.id)
+    unsafe spindle_set_lane(lane)
+    return unsafe lane != nil
   }
 
   /// Waits for a job and does it. The reference to the job, and with it what its work left, ends with this call:
   /// before the worker sleeps.
   private func doNext() -> Bool {
-    guard let job = pool.nextJob(for: number) else { return false }
-    job.execute()
+    switch pool.next(for: number) {
+    case .job(let job): job.execute()
+    case .forked(let item): pool.team.run(item)
+    case .end: return false
+    }
     return true
   }
 

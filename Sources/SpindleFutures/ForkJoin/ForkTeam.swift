@@ -1,0 +1,193 @@
+import CSpindle
+import SpindleGround
+import Synchronization
+
+/// The lanes of a pool's workers, and how those without work find what is in them.
+// SAFETY: `free` and `outgrown` belong to `lock`. A place is written once, and its lane lives as long as the team.
+@usableFromInline
+@safe final class ForkTeam: @unchecked Sendable {
+  /// How many look for forked jobs, or sleep until there are some. In a line of its own: every fork reads it.
+  let searchers: UnsafeMutablePointer<Atomic<Int>>
+  private let jobs: JobQueue
+  /// Those who wait for a job that another worker stole from them. Not where idle workers sleep: they take no job from the
+  /// queue, so a wake-up meant for one that does would be lost with them.
+  private let joiners = ParkingSpot()
+  private let places: UnsafeMutablePointer<Atomic<UInt>>
+  private let room: Int
+  /// How many places are in use.
+  private let count = Atomic<Int>(0)
+  /// Whether anything was ever forked here. Until then workers look for no lanes.
+  private let used = Atomic<Bool>(false)
+  private let lock = RawLock()
+  @exclusivity(unchecked) private var free: [UInt] = []
+  @exclusivity(unchecked) private var outgrown: [UInt] = []
+  private let cannotFence = Atomic<Bool>(false)
+
+  init(jobs: JobQueue, room: Int) {
+    self.jobs = jobs
+    self.room = room
+    let line = UnsafeMutableRawPointer.allocate(byteCount: Lane.alignment, alignment: Lane.alignment)
+    unsafe searchers = line.bindMemory(to: Atomic<Int>.self, capacity: 1)
+    unsafe searchers.initialize(to: Atomic(0))
+    unsafe places = .allocate(capacity: room)
+    for index in 0..<room { unsafe (places + index).initialize(to: Atomic(0)) }
+  }
+
+  deinit {
+    for index in 0..<count.load(ordering: .acquiring) {
+      let lane = unsafe lane(index)
+      unsafe lane.deinitialize(count: 1)
+      unsafe UnsafeMutableRawPointer(lane).deallocate()
+    }
+    for word in unsafe outgrown { unsafe UnsafeMutableRawPointer(bitPattern: word)!.deallocate() }
+    unsafe UnsafeMutableRawPointer(searchers).deallocate()
+    unsafe places.deallocate()
+  }
+
+  // MARK: Lanes
+
+  private func lane(_ index: Int) -> UnsafeMutablePointer<Lane> {
+    unsafe UnsafeMutablePointer(bitPattern: (places + index).pointee.load(ordering: .acquiring))!
+  }
+
+  /// A lane for the calling worker; nil when there is no place for another. What it would fork it then does itself.
+  func takeLane(of pool: UInt) -> UnsafeMutablePointer<Lane>? {
+    lock.acquire()
+    defer { lock.release() }
+    if let word = unsafe free.popLast() { return unsafe UnsafeMutablePointer(bitPattern: word) }
+    let index = count.load(ordering: .relaxed)
+    guard index < room else { return nil }
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<Lane>.size, alignment: Lane.alignment)
+    let lane = unsafe memory.bindMemory(to: Lane.self, capacity: 1)
+    unsafe lane.initialize(to: Lane(team: self, pool: pool))
+    unsafe (places + index).pointee.store(UInt(bitPattern: lane), ordering: .releasing)
+    count.store(index + 1, ordering: .releasing)
+    return unsafe lane
+  }
+
+  /// The worker ends; there is nothing in its lane.
+  func giveBack(_ lane: UnsafeMutablePointer<Lane>) {
+    lock.acquire()
+    unsafe free.append(UInt(bitPattern: lane))
+    lock.release()
+  }
+
+  /// Keeps a buffer that a thief may still read.
+  func keep(_ buffer: UInt) {
+    lock.acquire()
+    unsafe outgrown.append(buffer)
+    lock.release()
+  }
+
+  // MARK: Finding work
+
+  var isUsed: Bool { used.load(ordering: .acquiring) }
+
+  /// From now on workers look into lanes. Those who sleep begin again, counted as searching.
+  func beginUse() {
+    if used.exchange(true, ordering: .sequentiallyConsistent) { return }
+    jobs.arrivals.wakeAll()
+  }
+
+  /// A job of any lane; nil when there is none.
+  func steal() -> ForkItem? {
+    for index in 0..<count.load(ordering: .acquiring) {
+      if let item = unsafe lane(index).pointee.steal() { return item }
+    }
+    return nil
+  }
+
+  /// Before the calling thread sleeps until there is a forked job.
+  ///
+  ///     who forks                              who searches
+  ///     P2 bottom += 1                         S1 searchers += 1
+  ///     P3 searchers == 0: done                S2 a full fence in every thread
+  ///        else fence, wake a sleeper          S3 look into all lanes; nothing: sleep until woken
+  ///
+  /// S2 runs in the forking thread either before its P3, which then sees S1, or after its P2, which S3 then sees.
+  /// So a fork costs a plain load, and whoever is about to sleep, for 30 us at least, pays for both.
+  func search() {
+    unsafe searchers.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    if spindle_fence_all_threads() { return }
+    // Then every fork takes the slow way, which has a fence of its own.
+    if !cannotFence.exchange(true, ordering: .relaxed) {
+      unsafe searchers.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    }
+  }
+
+  func endSearch() { unsafe searchers.pointee.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+
+  /// P3: something was pushed while somebody searched.
+  func signal() {
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    joiners.wake()
+    jobs.arrivals.wake()
+  }
+
+  /// Those who wait for stolen jobs look again.
+  func wakeJoiners() { joiners.wakeAll() }
+
+  // MARK: Doing forked work
+
+  func run(_ item: ForkItem) {
+    if item.word & 1 != 0 {
+      unsafe Unmanaged<ScopeJob>.fromOpaque(UnsafeRawPointer(bitPattern: item.word & ~1)!).takeRetainedValue().run()
+      return
+    }
+    let job = unsafe UnsafeMutablePointer<ForkJob>(bitPattern: item.word)!
+    unsafe spindle_call_closure(job.pointee.closure)
+    // Sequentially consistent: W1 of `joiners`. The job is gone after this: its frame may go on.
+    if unsafe job.pointee.stage.exchange(ForkJob.done, ordering: .sequentiallyConsistent) == ForkJob.awaited {
+      joiners.wakeAll()
+    }
+  }
+
+  /// Takes a job back that was pushed to the calling worker's lane. True when it is still to be done, by the caller.
+  func takeBack(_ job: UnsafeMutablePointer<ForkJob>, _ lane: borrowing Lane, popped: UInt) -> Bool {
+    var popped = popped
+    // Jobs of a scope may lie above it.
+    while popped != 0 {
+      if unsafe popped == ForkItem(job).word { return true }
+      run(ForkItem(word: popped))
+      popped = lane.pop()
+    }
+    helpUntil(isDone: { unsafe job.pointee.stage.load(ordering: .acquiring) == ForkJob.done }) {
+      // The thief looks at this before it wakes anybody.
+      _ = unsafe job.pointee.stage.compareExchange(
+        expected: ForkJob.pending, desired: ForkJob.awaited, ordering: .sequentiallyConsistent)
+    }
+    return false
+  }
+
+  /// Does forked jobs of this pool until `isDone`. A thread that waits inside a fork may do so, and only there: it holds
+  /// no lock that a stranger's job could want, unless the user forks with a lock held.
+  func helpUntil(isDone: () -> Bool, beforeSleep: () -> Void) {
+    while !isDone() {
+      if let item = steal() {
+        run(item)
+        continue
+      }
+      var spin = SpinPolicy()
+      var found: ForkItem?
+      while spin.pauseOrYield() {
+        if isDone() { return }
+        found = steal()
+        if found != nil { break }
+      }
+      if found == nil {
+        search()
+        beforeSleep()
+        // Counted as blocked: jobs in line may be what the stolen one waits for, and get a spare worker if all sleep.
+        PoolWorker.blockingIfWorker {
+          _ = joiners.wait("forked work") {
+            if isDone() { return true }
+            found = steal()
+            return found != nil
+          }
+        }
+        endSearch()
+      }
+      if let found { run(found) }
+    }
+  }
+}

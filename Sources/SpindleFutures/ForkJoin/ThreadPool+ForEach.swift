@@ -1,0 +1,36 @@
+extension ThreadPool {
+  /// Calls `body` with every item, on all workers.
+  ///
+  ///     pool.forEach(0..<height) { y in image.render(row: y) }
+  ///
+  /// Returns when all calls have ended. The calling thread waits, or works along if it is a worker of this pool. After the first error
+  /// no further piece is begun, and the error is thrown. Items of one piece are visited in order, pieces in any.
+  @available(*, noasync, message: "a task must not block its thread: use 'await pool.forEach'")
+  @inlinable
+  public func forEach<Items: RandomAccessCollection & Sendable, Failure: Error>(
+    _ items: Items, grain: Grain = .automatic, _ body: @Sendable (Items.Element) throws(Failure) -> Void
+  ) throws(Failure) {
+    _ = try reduce(
+      pieces: 0..<items.count, grain: grain, { (range) throws(Failure) in try visit(items, range, body) }, { _, _ in })
+  }
+
+  /// The same for a task.
+  @inlinable
+  nonisolated(nonsending) public func forEach<Items: RandomAccessCollection & Sendable, Failure: Error>(
+    _ items: Items, grain: Grain = .automatic, _ body: @Sendable (Items.Element) throws(Failure) -> Void
+  ) async throws(Failure) {
+    _ = try await reduce(
+      pieces: 0..<items.count, grain: grain, { (range) throws(Failure) in try visit(items, range, body) }, { _, _ in })
+  }
+
+  @inlinable
+  func visit<Items: RandomAccessCollection, Failure: Error>(
+    _ items: Items, _ range: Range<Int>, _ body: (Items.Element) throws(Failure) -> Void
+  ) throws(Failure) {
+    var index = items.index(items.startIndex, offsetBy: range.lowerBound)
+    for _ in range {
+      try body(items[index])
+      items.formIndex(after: &index)
+    }
+  }
+}

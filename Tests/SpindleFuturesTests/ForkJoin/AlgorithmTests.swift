@@ -1,0 +1,138 @@
+import Spindle
+import SpindleTestSupport
+import Synchronization
+import Testing
+
+@Suite(.watchdog()) struct AlgorithmTests {
+  private static let sizes = [0, 1, 2, 3, 1000, 20_000, 100_001]
+
+  @Test(arguments: [1, 2, 4], sizes) func `forEach visits every item once`(workers: Int, count: Int) {
+    let visits = (0..<count).map { _ in Flag() }
+    withThreadPool(maxWorkers: workers) { pool in pool.forEach(visits) { $0.raise() } }
+    #expect(visits.allSatisfy { $0.count == 1 })
+  }
+
+  @Test func `forEach gives no piece smaller than the grain but the last`() {
+    let pieces = Log<Int>()
+    withThreadPool(maxWorkers: 4) { pool in
+      _ = pool.reduce(pieces: 0..<1000, grain: 100, { pieces.append($0.count) }, { _, _ in })
+    }
+    #expect(pieces.all.reduce(0, +) == 1000)
+    #expect(pieces.all.allSatisfy { $0 >= 50 })
+  }
+
+  @Test(arguments: [1, 2, 4], sizes) func `reduce combines from left to right`(workers: Int, count: Int) {
+    withThreadPool(maxWorkers: workers) { pool in
+      let text = pool.reduce(0..<min(count, 2000), "", { "\($0)," }, +)
+      #expect(text == (0..<min(count, 2000)).map { "\($0)," }.joined())
+    }
+  }
+
+  @Test func `reduce of no items is the identity`() {
+    withThreadPool(maxWorkers: 2) { pool in
+      #expect(pool.reduce([Int](), 7, { $0 }, +) == 7)
+      #expect(pool.reduce(pieces: 3..<3, { $0.count }, +) == nil)
+    }
+  }
+
+  @Test(arguments: [1, 2, 4], sizes) func `map keeps the order`(workers: Int, count: Int) {
+    withThreadPool(maxWorkers: workers) { pool in
+      #expect(pool.map(0..<count, grain: .automatic) { "\($0)" } == (0..<count).map { "\($0)" })
+    }
+  }
+
+  @Test func `an error ends a map, and what it had made is released`() {
+    let made = Atomic<Int>(0)
+    let gone = Atomic<Int>(0)
+    let counts = Counted.Counts()
+    withThreadPool(maxWorkers: 2) { pool -> Void in
+      #expect(throws: Oops(number: 700)) {
+        try pool.map(0..<1000, grain: 10) { (number) throws(Oops) -> Counted in
+          if number == 700 { throw Oops(number: 700) }
+          return Counted(counts)
+        }
+      }
+    }
+    _ = (made.load(ordering: .relaxed), gone.load(ordering: .relaxed))
+    #expect(counts.made.load(ordering: .relaxed) == counts.gone.load(ordering: .relaxed))
+  }
+
+  @Test(arguments: [1, 2, 4], sizes) func `sort sorts`(workers: Int, count: Int) {
+    var random = SplitMix64(seed: UInt64(count))
+    var numbers = (0..<count).map { _ in Int(random.next() % 1000) }
+    let expected = numbers.sorted()
+    withThreadPool(maxWorkers: workers) { pool in pool.sort(&numbers) }
+    #expect(numbers == expected)
+  }
+
+  @Test func `sort keeps the order of equal elements`() {
+    var random = SplitMix64(seed: 3)
+    var pairs = (0..<50_000).map { ("\(random.next() % 10)", $0) }
+    withThreadPool(maxWorkers: 4) { pool in pool.sort(&pairs) { $0.0 < $1.0 } }
+    let isStable = zip(pairs, pairs.dropFirst()).allSatisfy { $0.0 < $1.0 || $0.0 == $1.0 && $0.1 < $1.1 }
+    #expect(isStable)
+  }
+
+  @Test(arguments: [1, 2, 4], sizes) func `prefixSum sums up`(workers: Int, count: Int) {
+    var numbers = (0..<count).map { $0 % 7 }
+    var sum = 0
+    let expected = numbers.map { sum += $0; return sum }
+    withThreadPool(maxWorkers: workers) { pool in pool.prefixSum(&numbers) }
+    #expect(numbers == expected)
+  }
+
+  @Test(arguments: [1, 2, 4], sizes) func `filter keeps the order`(workers: Int, count: Int) {
+    withThreadPool(maxWorkers: workers) { pool in
+      #expect(pool.filter(0..<count) { $0 % 3 == 0 } == (0..<count).filter { $0 % 3 == 0 })
+    }
+  }
+
+  @Test func `forEach throws the first error and begins nothing more`() {
+    let begun = Atomic<Int>(0)
+    withThreadPool(maxWorkers: 1) { pool -> Void in
+      #expect(throws: Oops(number: 0)) {
+        try pool.forEach(0..<1000, grain: 10) { (number) throws(Oops) in
+          begun.wrappingAdd(1, ordering: .relaxed)
+          throw Oops(number: number)
+        }
+      }
+    }
+    #expect(begun.load(ordering: .relaxed) == 1)
+  }
+
+  @Test func `tasks can use the algorithms`() async {
+    let pool = ThreadPool(maxWorkers: 2)
+    var numbers = (0..<50_000).map { ($0 * 7919) % 50_000 }
+    await pool.sort(&numbers)
+    #expect(numbers == Array(0..<50_000))
+    #expect(await pool.map(numbers, grain: 100) { $0 + 1 } == Array(1...50_000))
+    #expect(await pool.filter(numbers) { $0 < 10 } == Array(0..<10))
+    #expect(await pool.reduce(numbers, 0, { $0 }, +) == 50_000 * 49_999 / 2)
+    let sum = Atomic<Int>(0)
+    await pool.forEach(numbers) { sum.wrappingAdd($0, ordering: .relaxed) }
+    #expect(sum.load(ordering: .relaxed) == 50_000 * 49_999 / 2)
+    await pool.shutdown()
+  }
+}
+
+final class Flag: Sendable {
+  private let raised = Atomic<Int>(0)
+  func raise() { raised.wrappingAdd(1, ordering: .relaxed) }
+  var count: Int { raised.load(ordering: .relaxed) }
+}
+
+/// Counts how many of it were made, and how many are gone.
+final class Counted: Sendable {
+  final class Counts: Sendable {
+    let made = Atomic<Int>(0)
+    let gone = Atomic<Int>(0)
+  }
+  private let counts: Counts
+
+  init(_ counts: Counts) {
+    self.counts = counts
+    counts.made.wrappingAdd(1, ordering: .relaxed)
+  }
+
+  deinit { counts.gone.wrappingAdd(1, ordering: .relaxed) }
+}
