@@ -69,10 +69,8 @@ func poolRows() -> [Row] {
           var serial = 0.0
           let alone = milliseconds { serial = sumOfRoots(numbers, 0..<count) }.value
           var parallel = 0.0
-          let pieces = 8 * threads
           let together = milliseconds {
-            parallel = pool.map(0..<pieces) { sumOfRoots(numbers, count * $0 / pieces..<count * ($0 + 1) / pieces) }
-              .reduce(0, +)
+            parallel = pool.reduce(pieces: 0..<count, { sumOfRoots(numbers, $0) }, +)!
           }.value
           check(abs(serial - parallel) < 1e-6 * serial, "sum")
           return Figure(value: together, note: "serial \(alone.rounded()) ms, x\((alone / together * 100).rounded() / 100)")
@@ -83,9 +81,25 @@ func poolRows() -> [Row] {
       withThreadPool(maxWorkers: threads) { pool in
         median {
           var sum = 0
-          var figure = milliseconds { sum = pool.map(0..<count) { mandelbrotRow($0) }.reduce(0, +) }
+          var figure = milliseconds { sum = pool.reduce(0..<count, 0, { mandelbrotRow($0) }, +) }
           check(sum == 93_042_957, "sum")
           figure.note = "sum \(sum)"
+          return figure
+        }
+      }
+    },
+    Row("P7", "threadpool", threads: 2, count: 10_000_000, unit: "ms") { threads, count in
+      var x: UInt64 = 88_172_645_463_325_252
+      let numbers = (0..<count).map { _ in
+        x = spin(x, 1)
+        return x
+      }
+      return withThreadPool(maxWorkers: threads) { pool in
+        median {
+          var sorted = numbers
+          sorted[0] = numbers[0]  // a copy of its own, before the clock starts
+          let figure = milliseconds { pool.sort(&sorted) }
+          check(zip(sorted, sorted.dropFirst()).allSatisfy { $0 <= $1 }, "order")
           return figure
         }
       }

@@ -10,20 +10,13 @@ extension ThreadPool {
   public func sort<Element: Sendable>(
     _ array: inout [Element], by areInIncreasingOrder: @Sendable (Element, Element) -> Bool
   ) {
-    let count = array.count
-    if count <= SortedRun.small { return array.sort(by: areInIncreasingOrder) }
-    let spare = unsafe SharedElements(UnsafeMutablePointer<Element>.allocate(capacity: count))
-    defer { unsafe spare.base.deallocate() }
-    unsafe array.withUnsafeMutableBufferPointer { memory in
-      let elements = unsafe SharedElements(memory.baseAddress!)
-      inside { mergeSort(elements, spare, 0..<count, into: false, areInIncreasingOrder) }
-    }
+    withoutActuallyEscaping(areInIncreasingOrder) { sort(&array, in: OrderByClosure(closure: $0)) }
   }
 
   /// Sorts an array on all workers, smallest first.
   @available(*, noasync, message: "a task must not block its thread: use 'await pool.sort'")
   @inlinable
-  public func sort<Element: Sendable & Comparable>(_ array: inout [Element]) { sort(&array, by: { $0 < $1 }) }
+  public func sort<Element: Sendable & Comparable>(_ array: inout [Element]) { sort(&array, in: NaturalOrder()) }
 
   /// The same for a task.
   @inlinable
@@ -34,74 +27,124 @@ extension ThreadPool {
     let elements = consume array
     array = []
     array = await inside { () -> [Element] in
-      var elements = elements
-      sortHere(&elements, by: areInIncreasingOrder)
-      return elements
+      withoutActuallyEscaping(areInIncreasingOrder) { sorted(elements, in: OrderByClosure(closure: $0)) }
     }
   }
 
   /// The same for a task.
   @inlinable
   nonisolated(nonsending) public func sort<Element: Sendable & Comparable>(_ array: inout [Element]) async {
-    await sort(&array, by: { $0 < $1 })
+    let elements = consume array
+    array = []
+    array = await inside { () -> [Element] in sorted(elements, in: NaturalOrder()) }
   }
 
   @inlinable
-  func sortHere<Element: Sendable>(
-    _ array: inout [Element], by areInIncreasingOrder: @Sendable (Element, Element) -> Bool
-  ) { sort(&array, by: areInIncreasingOrder) }
+  func sorted<Order: SortOrder>(_ elements: consuming [Order.Element], in order: Order) -> [Order.Element] {
+    sort(&elements, in: order)
+    return elements
+  }
+
+  @inlinable
+  func sort<Order: SortOrder>(_ array: inout [Order.Element], in order: Order) {
+    let count = array.count
+    if count < 2 { return }
+    let spare = unsafe SharedElements(UnsafeMutablePointer<Order.Element>.allocate(capacity: count))
+    defer { unsafe spare.base.deallocate() }
+    unsafe array.withUnsafeMutableBufferPointer { memory in
+      let elements = unsafe SharedElements(memory.baseAddress!)
+      if count <= SortedRun.small {
+        mergeSort(elements, spare, 0..<count, into: false, order)
+      } else {
+        inside { mergeSort(elements, spare, 0..<count, into: false, order) }
+      }
+    }
+  }
 
   /// Sorts the elements of a range that lie in `elements`, and leaves them there, or, with `into`, in `other`.
   @inlinable
-  func mergeSort<Element: Sendable>(
-    _ elements: SharedElements<Element>, _ other: SharedElements<Element>, _ range: Range<Int>, into: Bool,
-    _ areInIncreasingOrder: @Sendable (Element, Element) -> Bool
+  func mergeSort<Order: SortOrder>(
+    _ elements: SharedElements<Order.Element>, _ other: SharedElements<Order.Element>, _ range: Range<Int>, into: Bool,
+    _ order: Order
   ) {
-    if range.count <= SortedRun.small {
-      var run = unsafe UnsafeMutableBufferPointer(start: elements.base + range.lowerBound, count: range.count)
-      unsafe run.sort(by: areInIncreasingOrder)
+    if range.count <= SortedRun.tiny {
+      elements.insertionSort(range) { order.precedes($0, $1) }
       if into { unsafe (other.base + range.lowerBound).moveInitialize(from: elements.base + range.lowerBound, count: range.count) }
       return
     }
     let middle = range.lowerBound + range.count / 2
     // The halves end in the array from which they are then merged.
-    _ = join(
-      { mergeSort(elements, other, range.lowerBound..<middle, into: !into, areInIncreasingOrder) },
-      { mergeSort(elements, other, middle..<range.upperBound, into: !into, areInIncreasingOrder) })
+    if range.count <= SortedRun.small {
+      mergeSort(elements, other, range.lowerBound..<middle, into: !into, order)
+      mergeSort(elements, other, middle..<range.upperBound, into: !into, order)
+    } else {
+      _ = join(
+        { mergeSort(elements, other, range.lowerBound..<middle, into: !into, order) },
+        { mergeSort(elements, other, middle..<range.upperBound, into: !into, order) })
+    }
     let (source, target) = into ? (elements, other) : (other, elements)
-    merge(source, range.lowerBound..<middle, middle..<range.upperBound, target, range.lowerBound, areInIncreasingOrder)
+    merge(source, range.lowerBound..<middle, middle..<range.upperBound, target, range.lowerBound, order)
   }
 
   /// Moves two sorted ranges of `source` to `target`, sorted; of equal elements those of the first range come first.
   @inlinable
-  func merge<Element: Sendable>(
-    _ source: SharedElements<Element>, _ first: Range<Int>, _ second: Range<Int>, _ target: SharedElements<Element>,
-    _ place: Int, _ areInIncreasingOrder: @Sendable (Element, Element) -> Bool
+  func merge<Order: SortOrder>(
+    _ source: SharedElements<Order.Element>, _ first: Range<Int>, _ second: Range<Int>,
+    _ target: SharedElements<Order.Element>, _ place: Int, _ order: Order
   ) {
     if first.count + second.count <= SortedRun.small {
-      return source.merge(first, second, target, place, areInIncreasingOrder)
+      return source.merge(first, second, target, place) { order.precedes($0, $1) }
     }
     // Cut the longer range in the middle, and the other where the same element would stand.
     let a: Int
     let b: Int
     if first.count >= second.count {
       a = first.lowerBound + first.count / 2
-      b = source.partition(second) { unsafe areInIncreasingOrder(source.base[$0], source.base[a]) }
+      b = source.partition(second) { unsafe order.precedes(source.base[$0], source.base[a]) }
     } else {
       b = second.lowerBound + second.count / 2
-      a = source.partition(first) { unsafe !areInIncreasingOrder(source.base[b], source.base[$0]) }
+      a = source.partition(first) { unsafe !order.precedes(source.base[b], source.base[$0]) }
     }
     let next = place + (a - first.lowerBound) + (b - second.lowerBound)
     _ = join(
-      { merge(source, first.lowerBound..<a, second.lowerBound..<b, target, place, areInIncreasingOrder) },
-      { merge(source, a..<first.upperBound, b..<second.upperBound, target, next, areInIncreasingOrder) })
+      { merge(source, first.lowerBound..<a, second.lowerBound..<b, target, place, order) },
+      { merge(source, a..<first.upperBound, b..<second.upperBound, target, next, order) })
   }
+}
+
+/// Which element comes first: a type, so that the comparison is specialised wherever it is made.
+@usableFromInline
+protocol SortOrder<Element>: Sendable {
+  associatedtype Element: Sendable
+  func precedes(_ a: Element, _ b: Element) -> Bool
+}
+
+@usableFromInline
+struct NaturalOrder<Element: Comparable & Sendable>: SortOrder {
+  @inlinable
+  init() {}
+
+  @inlinable @inline(__always)
+  func precedes(_ a: Element, _ b: Element) -> Bool { a < b }
+}
+
+@usableFromInline
+struct OrderByClosure<Element: Sendable>: SortOrder {
+  @usableFromInline let closure: @Sendable (Element, Element) -> Bool
+
+  @inlinable
+  init(closure: @escaping @Sendable (Element, Element) -> Bool) { self.closure = closure }
+
+  @inlinable @inline(__always)
+  func precedes(_ a: Element, _ b: Element) -> Bool { closure(a, b) }
 }
 
 @usableFromInline
 enum SortedRun {
   /// So many elements are sorted or merged by one worker.
   @usableFromInline static var small: Int { 8192 }
+  /// So many are sorted by insertion.
+  @usableFromInline static var tiny: Int { 20 }
 }
 
 /// Memory of which each worker touches another part.
@@ -125,16 +168,31 @@ enum SortedRun {
     return low
   }
 
-  @inlinable
+  /// Sorts a few elements in place, keeping the order of equal ones.
+  @inlinable @inline(__always)
+  func insertionSort(_ range: Range<Int>, _ precedes: (Element, Element) -> Bool) {
+    for index in range.dropFirst() {
+      guard unsafe precedes(base[index], base[index - 1]) else { continue }
+      let element = unsafe (base + index).move()
+      var place = index
+      repeat {
+        unsafe (base + place).moveInitialize(from: base + place - 1, count: 1)
+        place -= 1
+      } while unsafe place > range.lowerBound && precedes(element, base[place - 1])
+      unsafe (base + place).initialize(to: element)
+    }
+  }
+
+  @inlinable @inline(__always)
   func merge(
     _ first: Range<Int>, _ second: Range<Int>, _ target: SharedElements, _ place: Int,
-    _ areInIncreasingOrder: (Element, Element) -> Bool
+    _ precedes: (Element, Element) -> Bool
   ) {
     var a = first.lowerBound
     var b = second.lowerBound
     var place = place
     while a < first.upperBound, b < second.upperBound {
-      let takesSecond = unsafe areInIncreasingOrder(base[b], base[a])
+      let takesSecond = unsafe precedes(base[b], base[a])
       unsafe (target.base + place).moveInitialize(from: base + (takesSecond ? b : a), count: 1)
       b += takesSecond ? 1 : 0
       a += takesSecond ? 0 : 1

@@ -219,6 +219,7 @@ const ROWS: &[(&str, usize, usize, &str)] = &[
     ("P2:rayon-install", 2, 3_000, "us p50"), ("P2:rayon-oneshot", 2, 5_000, "us p50"),
     ("P3:rayon", 2, 32, "joins/s"), ("P4:rayon", 2, 20_000_000, "ms"),
     ("P5:rayon", 2, 1024, "ms"), ("P6:rayon", 8, 1000, "ms"),
+    ("P7:rayon", 2, 10_000_000, "ms"), ("P7:rayon-unstable", 2, 10_000_000, "ms"),
 ];
 
 fn main() {
@@ -431,6 +432,20 @@ fn run(w: &str, v: &str, t: usize, n: usize) -> Out {
                 let s = Instant::now();
                 let sum: u64 = p.install(|| (0..n).into_par_iter().map(mandel_row).sum());
                 (s.elapsed().as_secs_f64() * 1e3, format!("sum {}", sum))
+            })
+        }
+        ("P7", _) => {
+            use rayon::prelude::*;
+            let p = pool(t);
+            let mut x: u64 = 88172645463325252;
+            let numbers: Vec<u64> = (0..n).map(|_| { x = spin(x, 1); x }).collect();
+            median(|| {
+                let mut sorted = numbers.clone();
+                let s = Instant::now();
+                p.install(|| if v == "rayon" { sorted.par_sort() } else { sorted.par_sort_unstable() });
+                let r = plain(s.elapsed().as_secs_f64() * 1e3);
+                assert!(sorted.windows(2).all(|w| w[0] <= w[1]));
+                r
             })
         }
         ("P6", _) => {
