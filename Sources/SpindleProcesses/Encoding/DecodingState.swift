@@ -44,6 +44,7 @@
   }
   private var owned: UnsafeMutableRawPointer?
   var attachments: AttachmentList?
+  var actors: ActorContext?
 
   init(_ bytes: UnsafeRawBufferPointer) {
     if let start = bytes.baseAddress, bytes.count > 0 {
@@ -387,6 +388,7 @@
     }
     let state = DecodingState(copying: single)
     state.depth = depth
+    state.actors = actors
     return (state, 0)
   }
 

@@ -77,6 +77,7 @@
     @inline(__always) _modify { yield unsafe &storedHasFailed }
   }
   var attachments: AttachmentList?
+  var actors: ActorContext?
 
   struct Node {
     enum Kind { case empty, single, written, keyed, unkeyed }

@@ -66,6 +66,13 @@ package struct WireWriter: ~Copyable {
     state.attachments = attachments
   }
 
+  init(attachments: AttachmentList? = nil, actors: ActorContext) {
+    self.init(attachments: attachments)
+    state.actors = actors
+  }
+
+  init(capacity: Int) { state = EncodingState(capacity: capacity) }
+
   /// Writes to `memory` for as long as it suffices; see `hasOutgrown`.
   package init(into memory: UnsafeMutableRawBufferPointer, attachments: AttachmentList? = nil) {
     unsafe state = EncodingState(into: memory)
@@ -111,6 +118,15 @@ package struct WireReader: ~Copyable {
   package init(_ bytes: UnsafeRawBufferPointer, attachments: AttachmentList? = nil) {
     unsafe state = DecodingState(bytes)
     state.attachments = attachments
+  }
+
+  /// From an offset into the bytes.
+  init(
+    _ bytes: UnsafeRawBufferPointer, from offset: Int, attachments: AttachmentList?, actors: ActorContext
+  ) {
+    unsafe self.init(bytes, attachments: attachments)
+    state.actors = actors
+    self.offset = offset
   }
 
   deinit { state.invalidate() }

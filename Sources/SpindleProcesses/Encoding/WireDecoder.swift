@@ -1,3 +1,5 @@
+internal import Distributed
+
 /// What `init(from:)` sees: a place in the bytes.
 struct WireDecoder: Decoder {
   let state: DecodingState
@@ -16,7 +18,8 @@ struct WireDecoder: Decoder {
   var pathCount: Int { Int(placeAndCount & 0xFFFF) }
   var path: [PathStep] { state.path(pathCount, extraPath) }
   var codingPath: [any CodingKey] { path.codingKeys }
-  var userInfo: [CodingUserInfoKey: Any] { [:] }
+  /// For references to distributed actors, which are made by their system.
+  var userInfo: [CodingUserInfoKey: Any] { state.actors.map { [.actorSystemKey: $0.system] } ?? [:] }
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
     guard state.byte(at: place) == WireTag.keyed else { throw state.mismatch([String: Any].self, at: place, path) }

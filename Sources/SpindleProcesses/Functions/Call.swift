@@ -63,21 +63,11 @@ package struct Call<Output: Sendable>: Sendable {
 
   package func result(of reply: UnsafeRawBufferPointer, attachments: AttachmentList? = nil) throws -> Output {
     var reader = unsafe WireReader(reply, attachments: attachments)
-    switch try reader.decode(ReplyKind.self) {
-    case .value:
-      let value = try decodeOutput(&reader)
-      try reader.finish()
-      return value
-    case .error:
-      let name = try reader.decode(TypeName.self)
-      guard let type = try name.resolve() as? any (Error & Decodable).Type else {
-        throw FunctionNameError("malformed reply: the error is of a type that is none")
-      }
-      func decodeError<E: Error & Decodable>(_: E.Type) throws -> any Error { try reader.decode(E.self) }
-      throw try decodeError(type)
-    case .foreignError: throw try reader.decode(RemoteError.self)
-    case .cancelled: throw CancellationError()
-    }
+    let kind = try reader.decode(ReplyKind.self)
+    guard kind == .value else { throw try kind.error(&reader) }
+    let value = try decodeOutput(&reader)
+    try reader.finish()
+    return value
   }
 }
 

@@ -1,8 +1,11 @@
+internal import Distributed
+
 /// What a call says before its arguments: which function, and the types needed to call it.
 struct CallHeader: Codable, Hashable, Sendable {
   enum Shape: UInt8, Codable {
     case function, asyncFunction, unaryFunction, procedure, asyncProcedure, job
     case nullaryFunction, asyncNullaryFunction, nullaryProcedure, asyncNullaryProcedure
+    case actorMaker, plainActorMaker
   }
 
   private struct Content: Codable, Hashable {
@@ -83,6 +86,15 @@ struct CallHeader: Codable, Hashable, Sendable {
       return type
     }
     switch shape {
+    case .actorMaker, .plainActorMaker:
+      guard let actor = types.first as? any DistributedActor.Type else {
+        throw FunctionNameError("malformed call: not an actor")
+      }
+      func make<Act: DistributedActor>(_: Act.Type) throws -> any Invoking {
+        if shape == .actorMaker { return try extendMaker(Act.self, rest: types[1...]) }
+        return PlainActorMaker(box: try words().take(as: PlainActorMakerBox<Act>.self))
+      }
+      return try make(actor)
     case .job:
       guard types.count == 1, let job = types[0] as? any Job.Type else {
         throw FunctionNameError("malformed call: not a job")
@@ -140,6 +152,19 @@ struct CallHeader: Codable, Hashable, Sendable {
     }
     func open<T: Codable>(_ type: T.Type) throws -> any Invoking {
       try extend(output, repeat each chosen, type, rest: rest.dropFirst())
+    }
+    return try open(next)
+  }
+
+  /// The same for functions that make an actor.
+  private func extendMaker<Act: DistributedActor, each Argument: Codable>(
+    _ actor: Act.Type, _ chosen: repeat (each Argument).Type, rest: ArraySlice<any Codable.Type>
+  ) throws -> any Invoking {
+    guard let next = rest.first else {
+      return ActorMaker(box: try words().take(as: ActorMakerBox<Act, repeat each Argument>.self))
+    }
+    func open<T: Codable>(_ type: T.Type) throws -> any Invoking {
+      try extendMaker(actor, repeat each chosen, type, rest: rest.dropFirst())
     }
     return try open(next)
   }

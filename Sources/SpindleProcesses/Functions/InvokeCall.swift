@@ -8,6 +8,22 @@ enum ReplyKind: UInt8, DirectlyCoded {
     defer { place += 1 }
     return state.byte(at: place).flatMap { ReplyKind(rawValue: $0) }
   }
+
+  /// The error that follows in a reply of this kind.
+  func error(_ reply: inout WireReader) throws -> any Error {
+    switch self {
+    case .value: return FunctionNameError("malformed reply: no error")
+    case .error:
+      let name = try reply.decode(TypeName.self)
+      guard let type = try name.resolve() as? any (Error & Decodable).Type else {
+        return FunctionNameError("malformed reply: the error is of a type that is none")
+      }
+      func decodeError<E: Error & Decodable>(_: E.Type) throws -> any Error { try reply.decode(E.self) }
+      return try decodeError(type)
+    case .foreignError: return try reply.decode(RemoteError.self)
+    case .cancelled: return CancellationError()
+    }
+  }
 }
 
 /// Calls the function that `call` names with the arguments in it, and gives the encoded result or error.

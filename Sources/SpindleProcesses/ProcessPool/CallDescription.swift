@@ -9,7 +9,7 @@ func describeCall(_ call: [UInt8]) -> String {
   var types = header.types.map { name in (try? name.resolve()).map { _typeName($0) } ?? "?" }
   let type: String
   switch header.shape {
-  case .job: return types.first ?? "a job"
+  case .job, .actorMaker, .plainActorMaker: return types.first ?? "a job"
   case .procedure, .asyncProcedure, .nullaryProcedure, .asyncNullaryProcedure: type = "(\(types.joined(separator: ", "))) -> ()"
   case .function, .asyncFunction, .unaryFunction, .nullaryFunction, .asyncNullaryFunction:
     let output = types.isEmpty ? "?" : types.removeFirst()

@@ -8,7 +8,7 @@ internal import CSpindle
 ///
 /// Thrown when the function itself ended the process: by `exit`, by a trap such as an index out of bounds, by a signal.
 /// An error that the function throws is not this error; it arrives as itself.
-public struct WorkerDiedError: Error, Sendable, Hashable {
+public struct WorkerDiedError: Error, Sendable, Hashable, Codable {
   /// The name of the process that died.
   public let worker: String
   /// Its process number; it may belong to another process by now.

@@ -93,18 +93,21 @@ package final class WorkerProcess: Sendable {
 
   /// As `start`, but returns at once, and may be called by the handlers of other workers: also a failure of the start
   /// itself is told by `onEnd`, in rare cases before this returns.
+  @discardableResult
   package static func launch(
     _ options: Options, entry: WorkerEntry, sending messages: [ControlFrame] = [],
     onMessage: @escaping MessageHandler, onEnd: @escaping EndHandler
-  ) {
+  ) -> WorkerProcess {
     let worker = WorkerProcess(options: options, onMessage: onMessage, onEnd: onEnd)
     guard let order = ControlFrame(entry: entry) else {
-      return worker.failToStart(
+      worker.failToStart(
         ProcessStartError(
           worker: options.name, operation: "naming the worker's code", reason: "it lies in no loaded image"))
+      return worker
     }
     worker.state.withLock { $0.outgoing = [order] + messages }
     Supervisor.launch(worker)
+    return worker
   }
 
   func failToStart(_ error: ProcessStartError) {

@@ -1,0 +1,118 @@
+internal import Distributed
+internal import SpindleGround
+
+/// The caller's side.
+extension ProcessActorSystem {
+  func startProcess(name: String?, startMethod: StartMethod, endsWhenUnused: Bool) throws -> ActorProcess {
+    let process: ActorProcess? = state.withLock { state in
+      guard !state.isShutDown else { return nil }
+      state.lastProcess += 1
+      let process = ActorProcess(
+        name: name ?? "\(self.name)-\(state.lastProcess)", node: node.child(state.lastProcess), system: self)
+      state.processes[state.lastProcess] = process
+      return process
+    }
+    guard let process else { throw ProcessActorError("the system \"\(self.name)\" has been shut down") }
+    process.launch(self, startMethod, endsWhenUnused: endsWhenUnused)
+    return process
+  }
+
+  func make<Act: DistributedActor>(
+    _: Act.Type, _ target: CallTarget, in place: NodeName, _ title: String, arguments: (borrowing WireWriter) throws -> Void
+  ) async throws -> Act where Act.ActorSystem == ProcessActorSystem {
+    let contents = InvocationEncoder.Contents(self)
+    try arguments(contents.arguments)
+    let reply = try await ask(place, .actorMake, title, contents) { writer in writer.append(target.header) }
+    let id = try read(reply) { try $0.decode(ProcessActorID.self) }
+    return try Act.resolve(id: id, using: self)
+  }
+
+  func call(
+    _ key: ActorKey, _ target: RemoteCallTarget, _ contents: InvocationEncoder.Contents
+  ) async throws -> ControlFrame {
+    try await ask(key.node, .actorCall, "\(target)", contents) { writer in
+      try writer.encode(key.number)
+      try writer.encode(target.identifier)
+      try writer.encode(contents.generics)
+    }
+  }
+
+  /// Sends a call and waits for its reply.
+  private func ask(
+    _ place: NodeName, _ kind: ControlFrame.Kind, _ title: String, _ contents: InvocationEncoder.Contents,
+    front: (borrowing WireWriter) throws -> Void
+  ) async throws -> ControlFrame {
+    try Task.checkCancellation()
+    let number = state.withLock { state in
+      state.lastCall += 1
+      return state.lastCall
+    }
+    let head = ActorMessageHead(to: place, from: node, number: number)
+    let writer = WireWriter(capacity: contents.arguments.count + 256)
+    try writer.encode(head)
+    try front(writer)
+    unsafe contents.arguments.withBytes { unsafe writer.append($0) }
+    let frame = ControlFrame(kind: kind, bytes: writer.bytes, descriptors: contents.attachments.toSend)
+    contents.context.tell(place)
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let refused: (any Error)? = state.withLock { state in
+          if let reason = refusal(place, title, state) { return reason }
+          state.pending[number] = PendingCall(to: place, title: title, continuation: continuation)
+          return nil
+        }
+        if let refused { continuation.resume(throwing: refused) } else { post(frame, to: place) }
+      }
+    } onCancel: {
+      // The reply still comes, and says what became of the call.
+      post(message(.actorCancel, head), to: place)
+    }
+  }
+
+  /// Why nothing can be asked of that process.
+  private func refusal(_ place: NodeName, _ title: String, _ state: borrowing State) -> (any Error)? {
+    if state.isShutDown { return ProcessActorError("the system \"\(name)\" has been shut down") }
+    if let death = death(of: place, state) { return death.error(call: title) }
+    if place.root != node.root { return ProcessActorError("the actor belongs to another system") }
+    if place == node { return ProcessActorError("the actor has been released") }
+    if node.contains(place), state.processes[place.path[node.path.count]] == nil {
+      return ProcessActorError("the process of the actor has ended")
+    }
+    return nil
+  }
+
+  func death(of place: NodeName, _ state: borrowing State) -> ActorNodeDeath? {
+    guard !state.deaths.isEmpty else { return nil }
+    var name = NodeName(root: place.root)
+    for step in place.path {
+      name.path.append(step)
+      if let death = state.deaths[name] { return death }
+    }
+    return nil
+  }
+
+  /// Reads a reply: the result, or the error that is thrown.
+  func read<R>(_ reply: ControlFrame, _ body: (inout WireReader) throws -> R) throws -> R {
+    let attachments = AttachmentList(receivedWith: reply)
+    defer { attachments.closeRest() }
+    let context = ActorContext(self)
+    return try unsafe reply.bytes.withUnsafeBytes { bytes in
+      var reader = unsafe WireReader(bytes, from: 0, attachments: attachments, actors: context)
+      _ = try reader.decode(ActorMessageHead.self)
+      let kind = try reader.decode(ReplyKind.self)
+      guard kind == .value else { throw try kind.error(&reader) }
+      let value = try body(&reader)
+      try reader.finish()
+      return value
+    }
+  }
+
+  /// A message that is nothing but its head, or has one value after it.
+  func message(_ kind: ControlFrame.Kind, _ head: ActorMessageHead, _ value: (any Encodable)? = nil) -> ControlFrame {
+    let writer = WireWriter()
+    // Plain values, which always can be encoded.
+    try? writer.encode(head)
+    if let value { try? writer.encode(value) }
+    return ControlFrame(kind: kind, bytes: writer.bytes)
+  }
+}

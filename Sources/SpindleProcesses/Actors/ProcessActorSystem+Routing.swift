@@ -1,0 +1,105 @@
+internal import Distributed
+internal import SpindleGround
+
+/// Messages on their way, and the ends of processes.
+extension ProcessActorSystem {
+  /// Sends a message towards its process. Never waits.
+  func post(_ frame: ControlFrame, to place: NodeName) {
+    if place == node { return receive(frame, from: nil) }
+    if node.contains(place) {
+      let process = state.withLock { $0.processes[place.path[node.path.count]] }
+      if let process { return process.send(frame) }
+      return returnToSender(frame)
+    }
+    if let uplink, place.root == node.root { uplink(frame) } else { returnToSender(frame) }
+  }
+
+  /// The way ends here. Who waits for an answer gets this one.
+  private func returnToSender(_ frame: ControlFrame) {
+    guard frame.kind == .actorCall || frame.kind == .actorMake, let head = ActorMessageHead(frame) else { return }
+    let error: any Error =
+      state.withLock { death(of: head.to, $0) }?.error(call: nil)
+      ?? ProcessActorError("the process of the actor has ended")
+    fail(head, error)
+  }
+
+  private func fail(_ head: ActorMessageHead, _ error: any Error) {
+    let draft = ActorReplyDraft(ActorMessageHead(to: head.from, from: node, number: head.number), self)
+    draft.write(failure: error)
+    post(draft.frame, to: head.from)
+  }
+
+  /// Takes a message, from above (nil) or below. Never waits and runs no user code.
+  func receive(_ frame: ControlFrame, from process: ActorProcess?) {
+    switch frame.kind {
+    case .actorFarewell:
+      process?.dismiss()
+      return
+    case .actorNodeDied:
+      if process == nil, let death = decodeDeath(frame) { learn(of: death) }
+      return
+    default: break
+    }
+    guard let head = ActorMessageHead(frame) else { return }
+    guard head.to == node else { return post(frame, to: head.to) }
+    switch frame.kind {
+    case .actorCall, .actorMake: host(frame, head)
+    case .actorReply:
+      // Only the called one's side can know the number; a reply to nothing is left.
+      let call = state.withLock { $0.pending.removeValue(forKey: head.number) }
+      call?.continuation.resume(returning: frame)
+    case .actorCancel:
+      let call = ActorMessageHead(to: head.to, from: head.from, number: head.number)
+      let task = state.withLock { $0.running[call] }
+      task??.cancel()
+    case .actorRetain: count(frame, 1)
+    case .actorRelease: count(frame, -1)
+    default: break
+    }
+  }
+
+  private func decodeDeath(_ frame: ControlFrame) -> ActorNodeDeath? {
+    try? Wire.decode(ActorNodeDeath.self, from: frame.bytes)
+  }
+
+  /// A child of this process has ended. On the supervisor's thread.
+  func processEnded(_ process: ActorProcess, _ pid: Int32?, _ end: WorkerProcess.End) {
+    var death = ActorNodeDeath(
+      node: process.node, worker: process.name, pid: pid ?? 0, exitStatus: end.exitStatus, detail: end.detail)
+    if let error = end.startError { death.detail = "\(error)" }
+    _ = state.withLock { $0.processes.removeValue(forKey: process.node.path.last!) }
+    let wasAsked = process.wasDismissed
+    learn(of: death, failing: { call in
+      if let error = end.startError { return error }
+      return wasAsked ? ProcessActorError("the process of the actor has been shut down") : death.error(call: call)
+    }, isDeath: !wasAsked)
+  }
+
+  /// A process of the tree is gone, with its calls, the actors in it and the references it had.
+  private func learn(
+    of death: ActorNodeDeath, failing error: ((String) -> any Error)? = nil, isDeath: Bool = true
+  ) {
+    let (failed, dropped, children) = state.withLock { state in
+      if isDeath {
+        if state.deaths.count >= 256 { state.deaths.removeValue(forKey: state.deaths.keys.first!) }
+        state.deaths[death.node] = death
+      }
+      let failed = state.pending.filter { death.node.contains($0.value.to) }
+      for number in failed.keys { state.pending[number] = nil }
+      var dropped: [AnyObject?] = []
+      for actor in state.actors.values {
+        let gone = actor.holders.keys.filter { death.node.contains($0) }
+        for holder in gone { actor.holders[holder] = nil }
+        if !gone.isEmpty, actor.holders.isEmpty { dropped.append(actor.letGo()) }
+      }
+      return (failed.values, dropped, state.processes.values.map(\.self))
+    }
+    for call in failed {
+      call.continuation.resume(throwing: error?(call.title) ?? death.error(call: call.title))
+    }
+    // Released here, outside the lock: their deinitialisers are the user's.
+    withExtendedLifetime(dropped) {}
+    guard !children.isEmpty, let bytes = try? Wire.encode(death) else { return }
+    for child in children { child.send(ControlFrame(kind: .actorNodeDied, bytes: bytes)) }
+  }
+}
