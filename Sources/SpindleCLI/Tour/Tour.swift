@@ -13,6 +13,6 @@ package enum Tour {
       stops: threadStops + lockStops + coordinationStops),
     TourSection(name: "queue", title: "queue: handing things over", stops: queueStops),
     TourSection(name: "futures", title: "concurrent.futures: pools and their futures", stops: futureStops),
-    TourSection(name: "processes", title: "os, multiprocessing: work that may crash", stops: processStops + sharedStops),
+    TourSection(name: "processes", title: "os, multiprocessing: work that may crash", stops: processStops + sharedStops + actorStops),
   ]
 }

@@ -19,10 +19,15 @@ public final class ActorProcess: Sendable, CustomStringConvertible {
   }
   private let owner: RawGuarded<Owner>
   private let worker = RawGuarded<WorkerProcess?>(nil)
+  /// In place of a worker, for tests.
+  private let link: (@Sendable (ControlFrame) -> Void)?
   private let isDismissed = Atomic<Bool>(false)
   private let ended = Gate()
 
-  init(name: String, node: NodeName, system: ProcessActorSystem) {
+  init(
+    name: String, node: NodeName, system: ProcessActorSystem, link: (@Sendable (ControlFrame) -> Void)? = nil
+  ) {
+    self.link = link
     self.name = name
     self.node = node
     owner = RawGuarded(Owner(system: system))
@@ -53,7 +58,10 @@ public final class ActorProcess: Sendable, CustomStringConvertible {
     self.worker.withLock { $0 = worker }
   }
 
-  func send(_ frame: ControlFrame) { worker.withLock { $0 }?.send(frame) }
+  func send(_ frame: ControlFrame) {
+    if let link { return link(frame) }
+    worker.withLock { $0 }?.send(frame)
+  }
 
   /// Asks it to end; its actors end with it.
   func dismiss() {

@@ -30,7 +30,7 @@ extension ProcessActorSystem {
   }
 
   /// Takes a message, from above (nil) or below. Never waits and runs no user code.
-  func receive(_ frame: ControlFrame, from process: ActorProcess?) {
+  package func receive(_ frame: ControlFrame, from process: ActorProcess?) {
     switch frame.kind {
     case .actorFarewell:
       process?.dismiss()
@@ -101,5 +101,35 @@ extension ProcessActorSystem {
     withExtendedLifetime(dropped) {}
     guard !children.isEmpty, let bytes = try? Wire.encode(death) else { return }
     for child in children { child.send(ControlFrame(kind: .actorNodeDied, bytes: bytes)) }
+  }
+}
+
+extension ProcessActorSystem {
+  /// Two systems in this process that are to each other as a program and its child. For tests: without a process that can
+  /// die, and with every message in the test's hands.
+  package static func loopback(
+    _ message: @escaping @Sendable (ControlFrame) -> Void = { _ in }
+  ) -> (root: ProcessActorSystem, leaf: ProcessActorSystem, process: ActorProcess) {
+    struct Ends {
+      weak var root: ProcessActorSystem?
+      weak var leaf: ProcessActorSystem?
+    }
+    let ends = RawGuarded(Ends())
+    let root = ProcessActorSystem(name: "root")
+    let leaf = ProcessActorSystem(
+      name: "leaf", node: root.node.child(1),
+      uplink: { frame in
+        message(frame)
+        ends.withLock { $0.root }?.receive(frame, from: nil)
+      }, endsWhenUnused: false)
+    let process = ActorProcess(
+      name: "leaf", node: leaf.node, system: root,
+      link: { frame in
+        message(frame)
+        ends.withLock { $0.leaf }?.receive(frame, from: nil)
+      })
+    ends.withLock { $0 = Ends(root: root, leaf: leaf) }
+    root.state.withLock { $0.processes[1] = process }
+    return (root, leaf, process)
   }
 }

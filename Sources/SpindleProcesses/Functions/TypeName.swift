@@ -5,7 +5,8 @@ internal import SpindleThreads
 /// Most types are found by their mangled name. Private and local types are not (a release build keeps no names for
 /// them), so those go by the place of their descriptor in the image, with their type arguments.
 indirect enum TypeName: Codable, Hashable, Sendable {
-  case mangled(String)
+  /// The check keeps a name that was damaged on its way from Swift's demangler, which trusts names.
+  case mangled(String, check: UInt32)
   case nominal(ImagePlace, arguments: [TypeName])
 
   private static let known = Guarded<[ObjectIdentifier: TypeName]>([:])
@@ -17,7 +18,7 @@ indirect enum TypeName: Codable, Hashable, Sendable {
     }
     let name: TypeName
     if let mangled = _mangledTypeName(type), let found = _typeByName(mangled), found == type {
-      name = .mangled(mangled)
+      name = .mangled(mangled, check: Self.check(of: mangled))
     } else {
       name = try Self.structural(type)
       guard try name.resolve() == type else { throw Self.unnameable(type) }
@@ -57,9 +58,14 @@ indirect enum TypeName: Codable, Hashable, Sendable {
     return .nominal(place, arguments: arguments)
   }
 
+  private static func check(of name: String) -> UInt32 {
+    name.utf8.reduce(0x811C_9DC5) { ($0 ^ UInt32($1)) &* 0x0100_0193 }  // FNV-1a
+  }
+
   func resolve() throws -> Any.Type {
     switch self {
-    case .mangled(let name):
+    case .mangled(let name, let check):
+      guard check == Self.check(of: name) else { throw FunctionNameError("malformed type name") }
       guard let type = _typeByName(name) else {
         throw FunctionNameError("the type \(name) is not in this process: it is of another program, or its library is not loaded")
       }

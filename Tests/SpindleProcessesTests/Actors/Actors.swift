@@ -24,7 +24,7 @@ distributed actor Counter {
   }
 
   distributed func add(_ step: Int) -> Int {
-    value += step
+    value &+= step
     return value
   }
   distributed func reset() { value = 0 }
