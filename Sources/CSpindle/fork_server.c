@@ -44,7 +44,6 @@ static struct {
   int *thread_id;
   void *robust_list;
   size_t robust_size;
-  struct sigaction interrupt;
   struct {
     uintptr_t code;
     char *start;
@@ -146,8 +145,7 @@ static _Noreturn void begin(const struct request *request) {
   spindle_fault_at(spindle_fault_before_hello, request->body.flags);
 
   struct sigaction ignored = {.sa_handler = SIG_IGN};
-  bool ignores = (request->body.flags & spindle_start_ignores_interrupts) != 0;
-  sigaction(SIGINT, ignores ? &ignored : &server.interrupt, NULL);
+  if (request->body.flags & spindle_start_ignores_interrupts) sigaction(SIGINT, &ignored, NULL);
   if (dup3(request->control, spindle_worker_control, O_CLOEXEC) < 0) _exit(127);
   take_place(request->output, 1);
   take_place(request->errors, 2);
@@ -209,8 +207,11 @@ _Noreturn void spindle_serve_forks(int32_t parent) {
   fflush(NULL);
   (void)dup2(0, 1);
   // Ctrl-C goes to every process at the terminal. When this one ends is the program's decision.
-  struct sigaction ignored = {.sa_handler = SIG_IGN};
-  sigaction(SIGINT, &ignored, &server.interrupt);
+  // Blocked rather than ignored, so that one that is meant for a new copy waits until that has unblocked it.
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  sigprocmask(SIG_BLOCK, &interrupt, NULL);
 
   struct spindle_introduction hello = {.process = getpid()};
   if (!spindle_send_frame(spindle_worker_control, spindle_frame_hello, &hello, sizeof hello, NULL, 0)) _exit(127);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -357,6 +358,28 @@ int32_t spindle_parent_process_id(void) { return getppid(); }
 // ---- Descriptors and readiness ----
 
 int32_t spindle_close(int32_t descriptor) { return close(descriptor) == 0 ? 0 : errno; }
+
+intptr_t spindle_read_some(int32_t descriptor, void *bytes, size_t capacity) {
+  ssize_t count;
+  do count = read(descriptor, bytes, capacity);
+  while (count < 0 && errno == EINTR);
+  return count >= 0 ? count : -errno;
+}
+
+void spindle_write_stream(int32_t stream, const void *bytes, size_t count) {
+  FILE *file = stream == STDOUT_FILENO ? stdout : stderr;
+  // One lock for all, or a line of this program could come in between.
+  flockfile(file);
+  for (size_t sent = 0;;) {
+    if (sent < count) sent += fwrite_unlocked((const char *)bytes + sent, 1, count - sent, file);
+    if (sent == count && fflush_unlocked(file) == 0) break;
+    // A descriptor that does not wait: wait for it. Anything else, and nobody will read this.
+    struct pollfd room = {.fd = fileno_unlocked(file), .events = POLLOUT};
+    if (errno != EAGAIN || poll(&room, 1, -1) < 0 || !(room.revents & POLLOUT)) break;
+    clearerr_unlocked(file);
+  }
+  funlockfile(file);
+}
 
 int32_t spindle_duplicate(int32_t descriptor) {
   int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);

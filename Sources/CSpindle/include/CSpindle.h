@@ -332,6 +332,10 @@ intptr_t spindle_control_receive(
     size_t *descriptor_count, bool wait);
 
 
+/// What a pipe has at the moment, at most `capacity` bytes: how many; 0 at its end; or minus an errno value, -EAGAIN for nothing.
+intptr_t spindle_read_some(int32_t descriptor, void *bytes, size_t capacity);
+/// Writes through the C library's standard output (1) or standard error (2), as `print` does, and flushes it. May wait.
+void spindle_write_stream(int32_t stream, const void *bytes, size_t count);
 /// The bytes at the start of a file, at most `capacity`; returns how many.
 size_t spindle_read_start(int32_t file, void *bytes, size_t capacity);
 

@@ -148,15 +148,23 @@ internal import SpindleThreads
 
   // MARK: Ending it
 
+  /// Interrupts the process (SIGINT), as Ctrl-C does, which ends it unless its code has a handler. Nothing happens when it
+  /// has ended.
+  public func interrupt() {
+    record.requireStarted("interrupt()")
+    record.worker?.interrupt()
+  }
+
   /// Asks the process to end (SIGTERM), which ends it unless its code has a handler. Nothing happens when it has ended.
   ///
-  /// Its children end with it. What it was writing, to a file or a shared queue, may be half done.
+  /// Its children by Spindle end with it; so do the programs it has started, if it has a process group of its own
+  /// (`processGroup: .own`). What it was writing, to a file or a shared queue, may be half done.
   public func terminate() {
     record.requireStarted("terminate()")
     record.worker?.terminate()
   }
 
-  /// Ends the process at once (SIGKILL). Nothing happens when it has ended.
+  /// Ends the process at once (SIGKILL), also one that is stopped. Nothing happens when it has ended.
   public func kill() {
     record.requireStarted("kill()")
     record.worker?.kill()

@@ -25,6 +25,9 @@ public struct ProcessHandle: Sendable {
   /// How it ended; nil while it runs.
   public var exitStatus: ProcessExitStatus? { worker.flatMap(\.exitStatus) }
 
+  /// Interrupts it (SIGINT). Nothing happens when it has ended.
+  public func interrupt() { signal(SIGINT) }
+
   /// Asks it to end (SIGTERM). Nothing happens when it has ended.
   public func terminate() { signal(SIGTERM) }
 

@@ -111,8 +111,7 @@ final class ProcessRecord: Sendable {
     if let error = end.startError { throw error }
     guard let call, let reply = state.reply else {
       throw WorkerDiedError(
-        worker: identity.name, pid: state.worker?.pid ?? 0, exitStatus: end.exitStatus, call: title.text,
-        detail: end.detail)
+        worker: identity.name, pid: state.worker?.pid ?? 0, end: end, call: title.text)
     }
     let attachments = AttachmentList(receivedWith: reply)
     defer { attachments.closeRest() }

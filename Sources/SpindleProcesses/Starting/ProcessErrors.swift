@@ -19,20 +19,51 @@ public struct WorkerDiedError: Error, Sendable, Hashable, Codable {
   public let call: String?
   /// What else is known about the death.
   public let detail: String?
+  /// The most memory the process had at a time, in bytes, where it is known.
+  ///
+  /// The kernel counts for a spawned process what its parent had when it was started; up to there, its own is unknown.
+  public let peakResidentMemory: Int?
+  /// What Swift's backtracer printed, if the process crashed and the backtracer was on (`SWIFT_BACKTRACE`). It went to standard
+  /// error too.
+  public let backtrace: String?
+  /// The last lines that the process wrote to standard error, where its output is `.labelled`.
+  public let errorOutput: String?
 
-  public init(worker: String, pid: Int32, exitStatus: ProcessExitStatus, call: String? = nil, detail: String? = nil) {
+  public init(
+    worker: String, pid: Int32, exitStatus: ProcessExitStatus, call: String? = nil, detail: String? = nil,
+    peakResidentMemory: Int? = nil, backtrace: String? = nil, errorOutput: String? = nil
+  ) {
     self.worker = worker
     self.pid = pid
     self.exitStatus = exitStatus
     self.call = call
     self.detail = detail
+    self.peakResidentMemory = peakResidentMemory
+    self.backtrace = backtrace
+    self.errorOutput = errorOutput
+  }
+
+  /// All that is known of the end of a process.
+  /// - Parameter detail: what the caller knows, if it is more than the supervisor does.
+  package init(
+    worker: String, pid: Int32, end: WorkerProcess.End, call: String? = nil, detail: String? = nil
+  ) {
+    self.init(
+      worker: worker, pid: pid, exitStatus: end.exitStatus, call: call, detail: detail ?? end.detail,
+      peakResidentMemory: end.peakResidentMemory, backtrace: end.backtrace, errorOutput: end.errorOutput)
   }
 }
 
 extension WorkerDiedError: CustomStringConvertible {
+  /// One line that says what happened; then what the process left to explain it, if anything.
   public var description: String {
     let doing = call.map { " while it ran \($0)" } ?? ""
-    return "worker \"\(worker)\" (pid \(pid)) died\(doing): \(exitStatus)\(detail.map { "; \($0)" } ?? "")"
+    let peak = peakResidentMemory.map { "; it had up to \($0 >> 20) MiB of memory" } ?? ""
+    var text = "worker \"\(worker)\" (pid \(pid)) died\(doing): \(exitStatus)\(detail.map { "; \($0)" } ?? "")\(peak)"
+    if let errorOutput { text += "\nIts last words:\n\(errorOutput)" }
+    // The backtracer's report is among the last words too, where there are any.
+    if let backtrace, errorOutput == nil { text += "\n\(CrashReport.summary(of: backtrace))" }
+    return text
   }
 }
 

@@ -23,6 +23,8 @@ final class Supervisor: Sendable {
     /// Have a fork server.
     case prepare(StartTicket)
     case send(WorkerProcess)
+    /// A relay of output has room again, or has come further.
+    case outputMoved
   }
 
   /// Where the thread that asked for a start waits for its outcome.

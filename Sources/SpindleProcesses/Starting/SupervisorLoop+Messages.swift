@@ -45,7 +45,7 @@ extension SupervisorLoop {
 
   private mutating func receive(_ frame: ControlFrame, _ id: UInt64) {
     switch frame.kind {
-    case .hello where !children[id]!.saidHello:
+    case .hello where children[id]!.isSilent:
       children[id]!.saidHello = true
       awaited -= 1
       introduce(id, frame)
@@ -53,7 +53,7 @@ extension SupervisorLoop {
         for ticket in forkServerTickets { ticket.finish(nil) }
         forkServerTickets = []
       }
-    case .forked: introduce(id, frame)
+    case .forked, .hello: introduce(id, frame)
     case .refusal:
       children[id]!.refusal = String(decoding: frame.bytes, as: UTF8.self)
     default:

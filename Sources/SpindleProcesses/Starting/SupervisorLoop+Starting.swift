@@ -17,10 +17,16 @@ extension SupervisorLoop {
   // ---- Spawning ----
 
   private mutating func spawn(_ worker: WorkerProcess, flags: UInt32 = 0) -> ProcessStartError? {
+    let made: [(mine: LabelledOutput, theirs: OwnedDescriptor)]
+    switch makeOutputs(for: worker) {
+    case .failure(let error): return error
+    case .success(let outputs): made = outputs
+    }
     // SAFETY: the C string lives for the call, which copies it; what failed is a static string.
     var operation = unsafe UnsafePointer<CChar>?.none
     let result = unsafe worker.name.withCString {
-      unsafe spindle_spawn_worker($0, worker.options.flags | flags, -1, -1, &operation)
+      unsafe spindle_spawn_worker(
+        $0, worker.options.flags | flags, made.first?.theirs.number ?? -1, made.last?.theirs.number ?? -1, &operation)
     }
     if result.error != 0 {
       let what = unsafe operation.map { unsafe String(cString: $0) } ?? "spawn"
@@ -34,7 +40,8 @@ extension SupervisorLoop {
       isForkServer: flags & spindle_start_fork_server.rawValue != 0)
     identifiers[ObjectIdentifier(worker)] = id
     awaited += 1
-    var error = watch(children[id]!.control!, Tag.control(id))
+    var error = watch(children[id]!.control!, Tag.control(id), of: id)
+    if error == nil { error = watchOutputs(id, made.map(\.mine)) }
     if error == nil { error = adopt(id, result.process, pidfd, peakOfParent: spindle_peak_bytes()) }
     if let error {
       spindle_end_and_reap(pidfd.number)
@@ -48,7 +55,7 @@ extension SupervisorLoop {
   private mutating func adopt(_ id: UInt64, _ pid: Int32, _ pidfd: OwnedDescriptor, peakOfParent: Int64)
     -> ProcessStartError?
   {
-    if let error = watch(pidfd, Tag.pidfd(id)) { return error }
+    if let error = watch(pidfd, Tag.pidfd(id), of: id) { return error }
     children[id]!.pidfd = pidfd
     let worker = children[id]!.worker
     if !children[id]!.isForkServer { Supervisor.isLiving(id, worker) }
@@ -57,10 +64,10 @@ extension SupervisorLoop {
     return nil
   }
 
-  private func watch(_ descriptor: OwnedDescriptor, _ tag: UInt64) -> ProcessStartError? {
+  func watch(_ descriptor: OwnedDescriptor, _ tag: UInt64, of id: UInt64) -> ProcessStartError? {
     let error = spindle_epoll_set(epoll!.number, descriptor.number, tag, UInt32(spindle_ready_read.rawValue), true)
     guard error != 0 else { return nil }
-    return ProcessStartError(worker: children[tag >> 1]!.worker.name, operation: "epoll_ctl", errorNumber: error)
+    return ProcessStartError(worker: children[id]!.worker.name, operation: "epoll_ctl", errorNumber: error)
   }
 
   private mutating func nextIdentifier() -> UInt64 {
@@ -68,9 +75,18 @@ extension SupervisorLoop {
     return lastIdentifier
   }
 
-  /// Takes a child out that is no process, or none any more.
+  /// Takes a child out that is no process, with all that was its.
   @discardableResult
-  mutating func forget(_ id: UInt64) -> Child {
+  private mutating func forget(_ id: UInt64) -> Child {
+    for tag in [Tag.output(id), Tag.errors(id)] {
+      guard let output = outputs.removeValue(forKey: tag) else { continue }
+      _ = spindle_epoll_set(epoll!.number, output.pipe.number, 0, 0, false)
+    }
+    return remove(id)
+  }
+
+  /// Takes a child out that has ended. What is left of its output stays.
+  mutating func remove(_ id: UInt64) -> Child {
     let child = children.removeValue(forKey: id)!
     identifiers[ObjectIdentifier(child.worker)] = nil
     if !child.saidHello { awaited -= 1 }
@@ -112,6 +128,11 @@ extension SupervisorLoop {
     case .failure(let error): return forking.ticket.finish(error)
     case .success(let id): forking.server = id
     }
+    let made: [(mine: LabelledOutput, theirs: OwnedDescriptor)]
+    switch makeOutputs(for: worker) {
+    case .failure(let error): return forking.ticket.finish(error)
+    case .success(let outputs): made = outputs
+    }
     var mine: Int32 = -1
     var theirs: Int32 = -1
     // SAFETY: the call writes the two numbers.
@@ -127,12 +148,15 @@ extension SupervisorLoop {
       forking: forking)
     identifiers[ObjectIdentifier(worker)] = id
     awaited += 1
-    if let error = watch(children[id]!.control!, Tag.control(id)) {
+    let control = OwnedDescriptor(owning: theirs)
+    var problem = watch(children[id]!.control!, Tag.control(id), of: id)
+    if problem == nil { problem = watchOutputs(id, made.map(\.mine)) }
+    if let problem {
       forget(id)
-      _ = spindle_close(theirs)
-      return forking.ticket.finish(error)
+      return forking.ticket.finish(problem)
     }
-    let request = ControlFrame(forking: worker.options, over: OwnedDescriptor(owning: theirs))
+    let request = ControlFrame(
+      forking: worker.options, again: forking.attempts > 1, over: control, outputs: made.map(\.theirs))
     children[forking.server]!.writing.append(FrameWriter(request))
     write(forking.server)
     write(id)
@@ -153,6 +177,8 @@ extension SupervisorLoop {
       forget(id)
       return forking.ticket.finish(error)
     }
+    // Its time was over before anybody knew whom to kill.
+    if children[id]!.detail != nil { children[id]!.worker.kill() }
     forking.ticket.finish(nil)
   }
 
@@ -225,14 +251,20 @@ extension WorkerProcess.Options {
 
 extension ControlFrame {
   /// What the fork server is asked for.
-  fileprivate init(forking options: WorkerProcess.Options, over control: OwnedDescriptor) {
+  fileprivate init(
+    forking options: WorkerProcess.Options, again: Bool, over control: OwnedDescriptor, outputs: [OwnedDescriptor]
+  ) {
+    var options = options
+    #if DEBUG
+      if again { options.startFault = 0 }
+    #endif
     var request = spindle_fork_request()
     request.flags = options.flags
     var descriptors = [control]
     let streams: [(Int32, UInt32)] = [(1, spindle_start_has_output.rawValue), (2, spindle_start_has_error.rawValue)]
-    for (number, flag) in streams where spindle_is_inherited(number) {
+    for (number, flag) in streams where !outputs.isEmpty || spindle_is_inherited(number) {
       request.flags |= flag
-      descriptors.append(OwnedDescriptor(number, keptBy: control))
+      descriptors.append(outputs.isEmpty ? OwnedDescriptor(number, keptBy: control) : outputs[Int(number) - 1])
     }
     // SAFETY: a plain C structure, written and read within its bytes; the last byte of the name stays zero.
     unsafe withUnsafeMutableBytes(of: &request.name) {

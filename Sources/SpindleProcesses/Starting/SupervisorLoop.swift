@@ -38,10 +38,23 @@ struct SupervisorLoop {
     var attempts = 0
   }
 
+  /// A child that has ended, until everybody is told.
+  struct Ended {
+    let id: UInt64
+    let worker: WorkerProcess
+    let end: WorkerProcess.End
+    /// What is to be written before: the child's last lines.
+    var marks: [(relay: OutputRelay, mark: UInt64)] = []
+    let deadline: Deadline
+  }
+
   enum Tag {
     static let event: UInt64 = 0
-    static func pidfd(_ id: UInt64) -> UInt64 { id << 1 }
-    static func control(_ id: UInt64) -> UInt64 { id << 1 | 1 }
+    static let bits = 2
+    static func pidfd(_ id: UInt64) -> UInt64 { id << bits }
+    static func control(_ id: UInt64) -> UInt64 { id << bits | 1 }
+    static func output(_ id: UInt64) -> UInt64 { id << bits | 2 }
+    static func errors(_ id: UInt64) -> UInt64 { id << bits | 3 }
   }
 
   var epoll: OwnedDescriptor?
@@ -49,7 +62,9 @@ struct SupervisorLoop {
   var children: [UInt64: Child] = [:]
   var identifiers: [ObjectIdentifier: UInt64] = [:]
   var lastIdentifier: UInt64 = 0
-  var ended: [(id: UInt64, worker: WorkerProcess, end: WorkerProcess.End)] = []
+  /// By the tags of their pipes. A program that a child has started may keep one open beyond the child's end.
+  var outputs: [UInt64: LabelledOutput] = [:]
+  var ended: [Ended] = []
   /// How many children have not said hello: while there are none, no wait needs a limit.
   var awaited = 0
 
@@ -58,6 +73,9 @@ struct SupervisorLoop {
   var forkServerTickets: [Supervisor.StartTicket] = []
   /// Why this program can have no fork server.
   var forkServerRefusal: ProcessStartError?
+
+  /// Known since the first child.
+  var outOfMemoryKills: Int?
 
   mutating func run() {
     while true {
@@ -77,15 +95,17 @@ struct SupervisorLoop {
         case .prepare(let ticket):
           if let problem { ticket.finish(problem("the fork server")) } else { prepareForkServer(ticket) }
         case .send(let worker): takeOutgoing(of: worker)
+        case .outputMoved: resumeOutputs()
         }
       }
-      let isIdle = children.isEmpty && Supervisor.becomeIdle()  // S3
+      let told = takeEnded()
+      let isIdle = children.isEmpty && outputs.isEmpty && ended.isEmpty && Supervisor.becomeIdle()  // S3
       if isIdle {
         epoll = nil
         event = nil
       }
       // Told only now, so that whoever is woken by the last end finds every descriptor closed.
-      deliverEnds()
+      deliver(told)
       if isIdle { return }
       if problem == nil { wait() }
     }
@@ -104,6 +124,7 @@ struct SupervisorLoop {
       return { ProcessStartError(worker: $0, operation: "epoll_ctl", errorNumber: error) }
     }
     Supervisor.setPolling(owned)
+    if outOfMemoryKills == nil { outOfMemoryKills = OutOfMemoryKills.count }
     return nil
   }
 
@@ -120,7 +141,11 @@ struct SupervisorLoop {
         spindle_event_drain(self.event!.number)
         continue
       }
-      let id = event.tag >> 1
+      let id = event.tag >> Tag.bits
+      if event.tag == Tag.output(id) || event.tag == Tag.errors(id) {
+        readOutput(event.tag)
+        continue
+      }
       guard children[id] != nil else { continue }  // ended earlier in this batch
       if event.tag == Tag.pidfd(id) {
         end(id)
@@ -133,9 +158,10 @@ struct SupervisorLoop {
   }
 
   private func millisecondsUntilDeadline() -> Int32 {
-    guard awaited > 0 else { return -1 }
-    let earliest = children.values.lazy.filter(\.isSilent).map(\.helloDeadline.nanoseconds).min()
-    guard let left = earliest.flatMap({ Deadline(nanoseconds: $0).remaining }) else { return -1 }
+    guard awaited > 0 || !ended.isEmpty else { return -1 }
+    let silent = children.values.lazy.filter(\.isSilent).map(\.helloDeadline.nanoseconds).min()
+    let earliest = min(silent ?? .max, ended.lazy.map(\.deadline.nanoseconds).min() ?? .max)
+    guard let left = Deadline(nanoseconds: earliest).remaining else { return -1 }
     // Rounded up: waking early would only mean waiting again.
     return Int32(clamping: left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000 + 1)
   }

@@ -31,13 +31,13 @@ package final class WorkerProcess: Sendable {
     /// Why the child never became a worker; nil when it did.
     package let startError: ProcessStartError?
     /// What is known beyond the status, as that it wrote nonsense to its control socket and was killed.
-    package let detail: String?
+    package var detail: String?
     /// The most memory it had at a time, in bytes, where the kernel has said.
     package var peakResidentMemory: Int?
     /// What Swift's backtracer printed when it crashed.
     package var backtrace: String?
     /// The end of what it wrote to standard error, where that went through the supervisor.
-    package var lastWords: String?
+    package var errorOutput: String?
   }
 
   package typealias MessageHandler = @Sendable (WorkerProcess, ControlFrame) -> Void
@@ -58,6 +58,8 @@ package final class WorkerProcess: Sendable {
     var peakOfParent: Int64 = 0
     /// Signals that came before the process was known.
     var pendingSignals: [Int32] = []
+    /// Whether this program has killed it.
+    var isKilled = false
     /// Until the supervisor takes them.
     var outgoing: [ControlFrame] = []
     var onMessage: MessageHandler?
@@ -172,6 +174,7 @@ package final class WorkerProcess: Sendable {
   package func signal(_ number: Int32) -> Bool {
     state.withLock { state in
       guard state.exitStatus == nil else { return false }
+      if number == SIGKILL { state.isKilled = true }
       guard let pidfd = state.pidfd, let pid = state.pid else {
         state.pendingSignals.append(number)
         return true

@@ -85,7 +85,7 @@ public func run(scenario: String) {
     return say("main returns")
   default: break
   }
-  if runPool(scenario: scenario) || runActors(scenario: scenario) { return }
+  if runPool(scenario: scenario) || runActors(scenario: scenario) || runProcess(scenario: scenario) { return }
   guard parts.count == 2, let entry = entries[parts[0]], let end = ends[parts[1]] else {
     say("no such scenario")
     exit(2)

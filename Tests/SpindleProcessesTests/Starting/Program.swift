@@ -39,7 +39,9 @@ final class Program {
     }
     let path = Program.directory + "/" + name
     var argv = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
-    let variables = environment + ["PATH=/usr/bin:/bin", "SWIFT_BACKTRACE=enable=no"]
+    // One each: of two, the runtime takes the last and the C library the first.
+    let backtrace = environment.contains { $0.hasPrefix("SWIFT_BACKTRACE=") } ? [] : ["SWIFT_BACKTRACE=enable=no"]
+    let variables = environment + ["PATH=/usr/bin:/bin"] + backtrace
     var envp = unsafe variables.map { unsafe strdup($0) } + [nil]
     defer { unsafe (argv + envp).forEach { unsafe free($0) } }
     var pid: pid_t = 0

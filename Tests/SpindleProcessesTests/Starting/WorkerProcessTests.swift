@@ -24,18 +24,26 @@ final class Witness: Sendable {
   ) throws -> WorkerProcess {
     var options = options
     options.startMethod = method
-    return try WorkerProcess.start(
-      options, entry: entry, sending: sending,
-      onMessage: { _, frame in
-        self.seen.withLock { $0.frames.append(frame) }
-        self.said.wrappingAdd(1, ordering: .sequentiallyConsistent)
-        self.spot.wakeAll()
-      },
-      onEnd: { _, end in
-        self.seen.withLock { $0.end = end }
-        self.said.wrappingAdd(1, ordering: .sequentiallyConsistent)
-        self.spot.wakeAll()
-      })
+    return try WorkerProcess.start(options, entry: entry, sending: sending, onMessage: message, onEnd: end)
+  }
+
+  /// The same without waiting for the process.
+  func launch(entry: WorkerEntry) -> WorkerProcess {
+    var options = WorkerProcess.Options(name: "launched")
+    options.startMethod = method
+    return WorkerProcess.launch(options, entry: entry, onMessage: message, onEnd: end)
+  }
+
+  private func message(_: WorkerProcess, _ frame: ControlFrame) {
+    seen.withLock { $0.frames.append(frame) }
+    said.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    spot.wakeAll()
+  }
+
+  private func end(_: WorkerProcess, _ end: WorkerProcess.End) {
+    seen.withLock { $0.end = end }
+    said.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    spot.wakeAll()
   }
 
   func waitForFrames(_ count: Int) -> [ControlFrame] {
