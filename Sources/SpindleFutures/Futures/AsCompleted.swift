@@ -53,7 +53,7 @@ public struct AsCompleted<Awaited: AnyFuture>: Sequence, AsyncSequence, Sendable
 }
 
 /// Where ended futures line up until they are given out.
-private final class CompletionObserver: FutureObserver, @unchecked Sendable {
+final class CompletionObserver: FutureObserver, @unchecked Sendable {
   let spot = ParkingSpot()
   private let ended = RawGuarded<(list: [AnyFuture?], given: Int)>(([], 0))
   /// How many lie ready; W1 of the spot.

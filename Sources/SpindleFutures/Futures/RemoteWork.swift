@@ -37,3 +37,8 @@ extension Future {
     return publishQuietly(AnyFuture.failed)
   }
 }
+
+extension AnyFuture {
+  /// Nil when its work is done by this process.
+  package final var remoteWork: (any RemoteWork)? { remote }
+}

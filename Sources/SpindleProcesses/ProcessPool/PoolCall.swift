@@ -71,6 +71,8 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
   func callBack() {}
   func cancel() {}
   func isAwaited(by future: AnyFuture) -> Bool { false }
+  /// How long its worker has had it, at most. Under the pool's lock.
+  func took(nanoseconds: Int64) {}
 
   /// The call is over: its memory is not needed any more.
   func drop() {
@@ -155,6 +157,7 @@ struct Chunk<Value: Sendable>: Sendable {
 final class ChunkCall<Value: Sendable>: PoolCall, @unchecked Sendable {
   private let call: Call<Value>
   private let count: Int
+  private let sizes: ChunkSizes?
   /// The call after the last could not be encoded.
   private let error: (any Error)?
   private var future: Future<Chunk<Value>>?
@@ -163,15 +166,18 @@ final class ChunkCall<Value: Sendable>: PoolCall, @unchecked Sendable {
   ///   - call: any one of the calls: they differ in their arguments only.
   ///   - batch: the arguments of all.
   init(
-    _ call: Call<Value>, batch: ByteBatch, count: Int, attachments: AttachmentList, error: (any Error)?,
-    core: ProcessPoolCore, options: CallOptions
+    _ call: Call<Value>, batch: ByteBatch, count: Int, attachments: AttachmentList?, error: (any Error)?,
+    core: ProcessPoolCore, options: CallOptions, sizes: ChunkSizes?
   ) {
+    self.sizes = sizes
     self.call = call.withoutArguments
     self.count = count
     self.error = error
     super.init(
       core: core, target: call.target, bytes: call.target.header + batch.bytes, isBatch: true, attachments: attachments, options: options)
   }
+
+  override func took(nanoseconds: Int64) { sizes?.note(count, nanoseconds: nanoseconds) }
 
   func makeFuture() -> Future<Chunk<Value>> {
     let future = Future<Chunk<Value>>.remote(self)

@@ -15,16 +15,18 @@ extension ProcessPool {
   @_disfavoredOverload
   @available(*, noasync, message: "a task must not block its thread: use 'for try await' or 'collect()'")
   public func map<Items: Sequence, Value: Codable & Sendable>(
-    _ items: Items, timeout: Duration? = nil, bufferSize: Int? = nil, chunkSize: Int = 1,
-    _ function: @escaping @Sendable (Items.Element) throws -> Value
+    _ items: Items, timeout: Duration? = nil, bufferSize: Int? = nil, chunkSize: Int? = 1,
+    options: CallOptions = CallOptions(), _ function: @escaping @Sendable (Items.Element) throws -> Value
   ) throws -> [Value] where Items.Element: Codable & Sendable {
-    try map(items, timeout: timeout, bufferSize: bufferSize, chunkSize: chunkSize, function).collect()
+    try map(
+      items, timeout: timeout, bufferSize: bufferSize, chunkSize: chunkSize, options: options, function
+    ).collect()
   }
 
   /// The lazy `map`, with its labels in Python's order.
   @discardableResult
   public func map<Items: Sequence, Value: Codable & Sendable>(
-    _ items: Items, timeout: Duration? = nil, chunkSize: Int, bufferSize: Int?,
+    _ items: Items, timeout: Duration? = nil, chunkSize: Int?, bufferSize: Int?,
     _ function: @escaping @Sendable (Items.Element) throws -> Value
   ) -> MapResults<Value, any Error> where Items.Element: Codable & Sendable {
     map(items, timeout: timeout, bufferSize: bufferSize, chunkSize: chunkSize, function)

@@ -20,8 +20,10 @@ internal import Synchronization
 /// names them. Workers do not run `main`, and share no memory with the program: globals have their initial values, except
 /// those declared in main.swift, which have none. Standard output and error are the program's own.
 ///
-/// Workers are started when there are more calls than idle workers, and sleep without waking up while there is nothing to do. Each has
-/// one call at a time; calls begin in the order in which they were submitted.
+/// Workers are started when there are more calls than idle workers, and sleep without waking up while there is nothing to do. Each runs
+/// one call at a time; calls begin in the order in which they were submitted. While calls are short, some of them are handed to a
+/// worker before it has done with the one before: those begin in nearly that order, can be cancelled as ever, and move to
+/// another worker when that one is idle.
 /// `shutdown()` ends the pool; `withProcessPool` does so by itself. A pool that is released without it still does what was
 /// submitted, then its workers end; so it does when the process exits. Workers end with the process, however that ends.
 public final class ProcessPool: JobPool {
@@ -34,22 +36,32 @@ public final class ProcessPool: JobPool {
   /// - `initializer`: called by each worker before its first call. If it throws, the pool is broken: its futures fail with
   ///   `BrokenPoolError`, and so they do when workers cannot be started. It can capture nothing either.
   /// - `maxTasksPerChild`: a worker ends after so many calls, and another takes its place.
+  /// - `maxResidentMemory`: a worker that holds more bytes of memory after a call ends, and another takes its place.
+  /// - `idleTimeout`: a worker that has had nothing to do for so long ends; one is started again when it is needed.
+  /// - `output`: whether the lines that workers print are labelled with their names.
   ///
-  /// `maxWorkers` or `maxTasksPerChild` below 1 is a mistake.
+  /// `maxWorkers`, `maxTasksPerChild` or `maxResidentMemory` below 1 is a mistake.
   public init(
     maxWorkers: Int? = nil, initializer: (@Sendable () throws -> Void)? = nil, maxTasksPerChild: Int? = nil,
-    startMethod: StartMethod = .spawn
+    startMethod: StartMethod = .spawn, maxResidentMemory: Int? = nil, idleTimeout: Duration? = nil,
+    output: ProcessOutput = .inherited
   ) {
     let maxWorkers = maxWorkers ?? Processors.available
     if maxWorkers < 1 { mistake("ProcessPool(maxWorkers: \(maxWorkers)): a pool needs at least one worker") }
     if let maxTasksPerChild, maxTasksPerChild < 1 {
       mistake("ProcessPool(maxTasksPerChild: \(maxTasksPerChild)): a worker runs at least one call")
     }
+    if let maxResidentMemory, maxResidentMemory < 1 {
+      mistake("ProcessPool(maxResidentMemory: \(maxResidentMemory)): a worker holds some memory")
+    }
     let name = "ProcessPool-\(Self.count.wrappingAdd(1, ordering: .relaxed).newValue)"
     let call = initializer.map { initializer in Swift.Result { try Call(initializer) } }
     core = ProcessPoolCore(
-      name: name, limits: .init(maxWorkers: maxWorkers, maxTasksPerChild: maxTasksPerChild),
-      initializer: try? call?.get(), startMethod: startMethod)
+      name: name,
+      limits: .init(
+        maxWorkers: maxWorkers, maxTasksPerChild: maxTasksPerChild, maxResidentMemory: maxResidentMemory,
+        idleTimeout: idleTimeout),
+      initializer: try? call?.get(), startMethod: startMethod, output: output)
     if case .failure(let error)? = call {
       core.fail(BrokenPoolError(pool: name, reason: "its initializer cannot be sent: \(error)", cause: error))
     }
@@ -92,10 +104,12 @@ extension ProcessPool: CustomStringConvertible {
 @available(*, noasync, message: "a task must not block its thread: use 'await withProcessPool'")
 public func withProcessPool<Result, Failure: Error>(
   maxWorkers: Int? = nil, initializer: (@Sendable () throws -> Void)? = nil, maxTasksPerChild: Int? = nil,
-  startMethod: StartMethod = .spawn, _ body: (ProcessPool) throws(Failure) -> Result
+  startMethod: StartMethod = .spawn, maxResidentMemory: Int? = nil, idleTimeout: Duration? = nil,
+  output: ProcessOutput = .inherited, _ body: (ProcessPool) throws(Failure) -> Result
 ) throws(Failure) -> Result {
   let pool = ProcessPool(
-    maxWorkers: maxWorkers, initializer: initializer, maxTasksPerChild: maxTasksPerChild, startMethod: startMethod)
+    maxWorkers: maxWorkers, initializer: initializer, maxTasksPerChild: maxTasksPerChild, startMethod: startMethod,
+    maxResidentMemory: maxResidentMemory, idleTimeout: idleTimeout, output: output)
   defer { pool.shutdown() }
   return try body(pool)
 }
@@ -103,10 +117,12 @@ public func withProcessPool<Result, Failure: Error>(
 /// Runs `body` with a new pool, and shuts the pool down: waits for its calls, also when `body` throws or the task is cancelled.
 nonisolated(nonsending) public func withProcessPool<Result, Failure: Error>(
   maxWorkers: Int? = nil, initializer: (@Sendable () throws -> Void)? = nil, maxTasksPerChild: Int? = nil,
-  startMethod: StartMethod = .spawn, _ body: nonisolated(nonsending) (ProcessPool) async throws(Failure) -> Result
+  startMethod: StartMethod = .spawn, maxResidentMemory: Int? = nil, idleTimeout: Duration? = nil,
+  output: ProcessOutput = .inherited, _ body: nonisolated(nonsending) (ProcessPool) async throws(Failure) -> Result
 ) async throws(Failure) -> Result {
   let pool = ProcessPool(
-    maxWorkers: maxWorkers, initializer: initializer, maxTasksPerChild: maxTasksPerChild, startMethod: startMethod)
+    maxWorkers: maxWorkers, initializer: initializer, maxTasksPerChild: maxTasksPerChild, startMethod: startMethod,
+    maxResidentMemory: maxResidentMemory, idleTimeout: idleTimeout, output: output)
   do {
     let result = try await body(pool)
     await pool.shutdown()
@@ -120,10 +136,12 @@ nonisolated(nonsending) public func withProcessPool<Result, Failure: Error>(
 /// The same for a body without `await`, called from a task: the compiler would not take it for an asynchronous one.
 nonisolated(nonsending) public func withProcessPool<Result, Failure: Error>(
   maxWorkers: Int? = nil, initializer: (@Sendable () throws -> Void)? = nil, maxTasksPerChild: Int? = nil,
-  startMethod: StartMethod = .spawn, _ body: (ProcessPool) throws(Failure) -> Result
+  startMethod: StartMethod = .spawn, maxResidentMemory: Int? = nil, idleTimeout: Duration? = nil,
+  output: ProcessOutput = .inherited, _ body: (ProcessPool) throws(Failure) -> Result
 ) async throws(Failure) -> Result {
   let pool = ProcessPool(
-    maxWorkers: maxWorkers, initializer: initializer, maxTasksPerChild: maxTasksPerChild, startMethod: startMethod)
+    maxWorkers: maxWorkers, initializer: initializer, maxTasksPerChild: maxTasksPerChild, startMethod: startMethod,
+    maxResidentMemory: maxResidentMemory, idleTimeout: idleTimeout, output: output)
   do {
     let result = try body(pool)
     await pool.shutdown()

@@ -32,7 +32,7 @@ extension ProcessPoolCore {
       guard let member = state.members[seat], member.process != nil else { continue }
       if let call = state.board.first(of: seat) {
         if call.deadline.nanoseconds <= now, call.reasonOfKill == nil {
-          endWorker(seat, member, because: CallTimeout.error(call), &state)
+          endWorker(seat, member, for: call, because: CallTimeout.error(call), &state)
         } else if call.reasonOfKill == nil {
           next = min(next, call.deadline.nanoseconds)
         }
@@ -47,10 +47,12 @@ extension ProcessPoolCore {
   /// Kills the worker for the sake of the call that it runs. What was handed ahead is taken back before, so that nothing
   /// else can have begun when the signal arrives. False when the reply is there already.
   @discardableResult
-  func endWorker(_ seat: Int, _ member: PoolMember, because reason: any Error, _ state: inout State) -> Bool {
-    guard let call = state.board.first(of: seat), case .handed(_, let number) = call.standing else { return false }
+  func endWorker(
+    _ seat: Int, _ member: PoolMember, for call: PoolCall, because reason: any Error, _ state: inout State
+  ) -> Bool {
+    guard case .handed(_, let number) = call.standing else { return false }
     var again: [PoolCall] = []
-    for other in state.board.hand(of: seat).dropFirst() {
+    for other in state.board.hand(of: seat) where other != call {
       guard case .handed(_, let place) = other.standing, member.link.withdraw(place) else { continue }
       state.board.remove(other, from: seat)
       other.standing = .inLine
@@ -64,25 +66,28 @@ extension ProcessPoolCore {
     return true
   }
 
-  /// For `kill(_:)`: a call that has not begun is cancelled, one that runs ends with its worker.
+  /// For `kill(_:)`: ends the worker that runs the call.
   func kill(_ call: PoolCall) -> Bool {
     var isKilled = false
     perform(
       settle { state in
-        guard case .handed(let seat, _) = call.standing, let member = state.members[seat],
-          state.board.first(of: seat) == call
-        else { return }
+        guard case .handed(let seat, _) = call.standing, let member = state.members[seat] else { return }
         let error = WorkerDiedError(
           worker: member.name, pid: member.process?.pid ?? 0, exitStatus: .signalled(9), call: call.name,
           detail: "killed by ProcessPool.kill")
-        isKilled = endWorker(seat, member, because: error, &state)
+        isKilled = endWorker(seat, member, for: call, because: error, &state)
       })
     return isKilled
   }
 
-  /// Ends all workers by a signal, running or not.
-  func signalWorkers(_ number: Int32) {
-    let processes = state.withLock { $0.members.compactMap { $0?.process } }
+  /// Cancels what has not begun, and ends all workers by a signal.
+  func end(bySignal number: Int32) {
+    close()
+    let processes = state.withLock { state in
+      state.isForced = true
+      return state.members.compactMap { $0?.process }
+    }
+    cancelCalls()
     for process in processes { process.signal(number) }
   }
 }

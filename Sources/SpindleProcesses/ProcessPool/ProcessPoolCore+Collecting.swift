@@ -27,6 +27,7 @@ extension ProcessPoolCore {
   ) {
     var count: Int64 = 0
     var mustRetire = false
+    var last: PoolCall?
     while let call = state.board.first(of: seat), case .handed(_, let number) = call.standing,
       member.link.isReplied(number)
     {
@@ -52,11 +53,13 @@ extension ProcessPoolCore {
       call.standing = .over
       _ = state.board.workerFinished(seat)
       count += 1
+      last = call
       if let next = state.board.first(of: seat) { isNext(next, since: spindle_now(), &state, &deeds) }
     }
     guard count > 0 else { return }
     let now = spindle_now()
     let mean = max(1, (now - member.lastSign) / count)
+    last?.took(nanoseconds: mean)
     member.lastSign = now
     state.board.setPace(Int(min(Self.deepest, 1 + Self.worthwhile / mean)), of: seat)
     if mustRetire { retire(seat, member, &state) }

@@ -128,6 +128,7 @@ extension ProcessPoolCore {
     // Ctrl-C goes to every process at the terminal; whether work ends is the parent's decision.
     options.ignoresInterrupts = true
     options.startMethod = startMethod
+    options.output = output
     let identity = ProcessIdentity(name: options.name, isDaemon: false, numbers: ProcessIdentity.current.numbers)
     let configuration = PoolConfiguration(
       identity: identity, initializer: initializer?.bytes, maxResidentMemory: limits.maxResidentMemory)

@@ -31,12 +31,15 @@ final class ProcessPoolCore: Sendable {
     /// When the collector is to look at deadlines and idle workers.
     var alarm = Deadline.never
     var isOver = false
+    /// The workers have been ended by force: nothing is tried again.
+    var isForced = false
   }
 
   let name: String
   let limits: Limits
   let initializer: Call<Void>?
   let startMethod: StartMethod
+  let output: ProcessOutput
   /// Nil when the system has none: then no worker starts; and after the end.
   private let ownMemory: RawGuarded<PoolMemory?>
   let state: RawGuarded<State>
@@ -47,11 +50,12 @@ final class ProcessPoolCore: Sendable {
   /// So many workers may die before they begin a call that was the next for them.
   private static let patience = 5
 
-  init(name: String, limits: Limits, initializer: Call<Void>?, startMethod: StartMethod) {
+  init(name: String, limits: Limits, initializer: Call<Void>?, startMethod: StartMethod, output: ProcessOutput) {
     self.name = name
     self.limits = limits
     self.initializer = initializer
     self.startMethod = startMethod
+    self.output = output
     ownMemory = RawGuarded(try? PoolMemory())
     helper = ThreadPool(helping: name)
     state = RawGuarded(
@@ -178,6 +182,7 @@ final class ProcessPoolCore: Sendable {
       var deeds = settle { state in
         state.members[seat]?.process = process
         state.board.workerIsReady(seat)
+        if state.isForced { state.board.dismissIdle(seat) }
       }
       if limits.idleTimeout != nil { state.withLock { becameIdle(seat, &$0, now: spindle_now(), &deeds) } }
       perform(deeds)
@@ -214,7 +219,7 @@ final class ProcessPoolCore: Sendable {
       for (place, call) in state.board.workerEnded(seat).enumerated() {
         guard case .handed(_, let number) = call.standing, let member else { continue }
         call.deadline = .never
-        if mayRunAgain(call, place: place, hasBegun: member.link.hasBegun(number)) {
+        if !state.isForced, mayRunAgain(call, place: place, hasBegun: member.link.hasBegun(number)) {
           call.standing = .inLine
           again.append(call)
         } else {
