@@ -205,6 +205,74 @@ let processStops: [Stop] = [
     }
   },
   Stop(
+    "mp.Pool.imap_unordered(f, items, chunksize=2)",
+    swift: #"""
+      try withProcessPool(maxWorkers: 2) { pool in
+        print(try pool.mapUnordered(1...5, chunkSize: 2) { $0 * $0 }.collect().sorted())
+      }
+      """#,
+    prints: ["[1, 4, 9, 16, 25]"]
+  ) { print in
+    try withProcessPool(maxWorkers: 2) { pool in
+      print(try pool.mapUnordered(1...5, chunkSize: 2) { $0 * $0 }.collect().sorted())
+    }
+  },
+  Stop(
+    "a deadline for a call, and whether it may be repeated: neither is in Python",
+    swift: #"""
+      try withProcessPool(maxWorkers: 1) { pool in
+        let stuck = pool.submit(options: CallOptions(deadline: .milliseconds(100))) { while !Cancellation.isRequested {} }
+        do { try stuck.result() } catch { print(error is TimeoutError) }
+        let again = pool.submit({ (n: Int) in n + 1 }, 1, options: CallOptions(retries: 2))
+        print(try again.result())
+      }
+      """#,
+    prints: ["true", "2"]
+  ) { print in
+    try withProcessPool(maxWorkers: 1) { pool in
+      let stuck = pool.submit(options: CallOptions(deadline: .milliseconds(100))) { while !Cancellation.isRequested {} }
+      do { try stuck.result() } catch { print(error is TimeoutError) }
+      let again = pool.submit({ (n: Int) in n + 1 }, 1, options: CallOptions(retries: 2))
+      print(try again.result())
+    }
+  },
+  Stop(
+    "p.kill() for one call: future.cancel() only asks a running call to stop",
+    swift: #"""
+      try withProcessPool(maxWorkers: 1) { pool in
+        let stuck = pool.submit { while true { OSThread.sleep(for: .seconds(1)) } }
+        while !stuck.isRunning { OSThread.yield() }
+        print(pool.kill(stuck))
+        do { try stuck.result() } catch { print((error as? WorkerDiedError)?.exitStatus == .signalled(9)) }
+      }
+      """#,
+    prints: ["true", "true"]
+  ) { print in
+    try withProcessPool(maxWorkers: 1) { pool in
+      let stuck = pool.submit { while true { OSThread.sleep(for: .seconds(1)) } }
+      while !stuck.isRunning { OSThread.yield() }
+      print(pool.kill(stuck))
+      do { try stuck.result() } catch { print((error as? WorkerDiedError)?.exitStatus == .signalled(9)) }
+    }
+  },
+  Stop(
+    "pool.kill_workers(), pool.terminate_workers()",
+    swift: #"""
+      let pool = ProcessPool(maxWorkers: 2)
+      let calls = (1...20).map { pool.submit({ (n: Int) in n }, $0) }
+      pool.killWorkers()
+      pool.shutdown()
+      print(calls.allSatisfy { $0.isDone })
+      """#,
+    prints: ["true"]
+  ) { print in
+    let pool = ProcessPool(maxWorkers: 2)
+    let calls = (1...20).map { pool.submit({ (n: Int) in n }, $0) }
+    pool.killWorkers()
+    pool.shutdown()
+    print(calls.allSatisfy { $0.isDone })
+  },
+  Stop(
     "q = mp.Queue(5): handed to a child, the calls of queue.Queue",
     swift: #"""
       let q = SharedQueue<String>(capacity: 5)
