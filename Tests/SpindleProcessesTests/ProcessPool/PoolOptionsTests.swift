@@ -128,12 +128,11 @@ private enum Errands {
 
   @Test(arguments: [SIGTERM, SIGKILL])
   func `the workers can be ended by force: what runs fails, what has not begun is cancelled`(number: Int32) throws {
-    let mark = Meeting()
+    let marks = [Meeting(), Meeting()]
     let pool = ProcessPool(maxWorkers: 2)
-    let running = pool.submit(Errands.spin, mark.path, options: CallOptions(retries: 5))
-    Meeting.hear(mark.path)
-    let second = pool.submit(Errands.spin, mark.path)
-    Meeting.hear(mark.path)
+    let running = pool.submit(Errands.spin, marks[0].path, options: CallOptions(retries: 5))
+    let second = pool.submit(Errands.spin, marks[1].path)
+    for mark in marks { Meeting.hear(mark.path) }
     let line = (0..<20).map { pool.submit(Work.square, $0) }
     if number == SIGTERM { pool.terminateWorkers() } else { pool.killWorkers() }
     for future in [running, second] {

@@ -239,7 +239,7 @@ let processStops: [Stop] = [
   Stop(
     "p.kill() for one call: future.cancel() only asks a running call to stop",
     swift: #"""
-      try withProcessPool(maxWorkers: 1) { pool in
+      withProcessPool(maxWorkers: 1) { pool in
         let stuck = pool.submit { while true { OSThread.sleep(for: .seconds(1)) } }
         while !stuck.isRunning { OSThread.yield() }
         print(pool.kill(stuck))
@@ -248,7 +248,7 @@ let processStops: [Stop] = [
       """#,
     prints: ["true", "true"]
   ) { print in
-    try withProcessPool(maxWorkers: 1) { pool in
+    withProcessPool(maxWorkers: 1) { pool in
       let stuck = pool.submit { while true { OSThread.sleep(for: .seconds(1)) } }
       while !stuck.isRunning { OSThread.yield() }
       print(pool.kill(stuck))
