@@ -12,6 +12,8 @@ final class PoolMember: @unchecked Sendable {
   var next: UInt64 = 1
   /// By number: which functions the worker knows for sure, because it has answered a call of them.
   private var known: [Bool] = []
+  /// Counts the messages with calls: a slot's number may be used again, its message's not.
+  private var sent: UInt64 = 0
   /// Replies that came as messages, until their slots are looked at.
   var messages: [UInt64: ControlFrame] = [:]
   /// When it was handed a call while it had none, or last replied.
@@ -58,7 +60,9 @@ final class PoolMember: @unchecked Sendable {
     } else if call.attachments != nil || call.isTooLarge {
       head.place = .message
       head.count = call.bytes.count
-      message = ControlFrame(.call, number: number, bytes: call.bytes, descriptors: call.attachments?.toSend ?? [])
+      sent += 1
+      head.offset = sent
+      message = ControlFrame(.call, number: sent, bytes: call.bytes, descriptors: call.attachments?.toSend ?? [])
     } else {
       let known = knows(call.target) ? headerCount : 0
       head.headerCount -= known

@@ -90,11 +90,11 @@ internal import Synchronization
       }
       return found.block
     }
-    let offset = arena.withLock { arena in
+    let offset = try arena.withLock { (arena) throws(SharedMemoryError) in
+      try file.grow(to: Int(arena.end + size))
       defer { arena.end += size }
       return arena.end
     }
-    try file.grow(to: Int(offset + size))
     let range = Int(offset)..<Int(offset + size)
     let block = Block(offset: offset, size: size, mapping: try SharedMapping(file, range))
     try commit(block)

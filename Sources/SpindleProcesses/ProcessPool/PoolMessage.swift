@@ -1,5 +1,6 @@
 /// What a pool and its workers say to each other on the control socket. Calls and replies are not among it, but for those
-/// with which descriptors travel, and those for which there is no memory: they begin with the number of their slot.
+/// with which descriptors travel, and those for which there is no memory: a call begins with a number that its slot holds, a reply with the
+/// number of its slot.
 ///
 ///     pool                                 worker
 ///     configuration (first message)  ──►
@@ -21,7 +22,7 @@ extension ControlFrame {
     self.init(kind: kind, bytes: all + bytes, descriptors: descriptors)
   }
 
-  /// Of which slot the message is; nil when it says none.
+  /// Which call or reply it is; nil when it says none.
   var number: UInt64? {
     guard bytes.count >= 8 else { return nil }
     return (0..<8).reduce(0) { $0 | UInt64(bytes[$1]) << (UInt64($1) * 8) }

@@ -75,7 +75,7 @@ final class PoolWorker {
     case .message:
       // Messages of calls that were taken back are passed.
       while let frame = ControlChannel.ofWorker.receive() {
-        guard frame.kind == .call, frame.number == number else { continue }
+        guard frame.kind == .call, frame.number == head.offset else { continue }
         let attachments = AttachmentList(receivedWith: frame)
         unsafe frame.bytes.withUnsafeBytes {
           unsafe run(head, UnsafeRawBufferPointer(rebasing: $0.dropFirst(8)), attachments: attachments)

@@ -5,10 +5,10 @@ internal import SpindleGround
 // Deadlines of calls and of idle workers, and killing.
 extension ProcessPoolCore {
   /// The worker has nothing to do from now on.
-  func becameIdle(_ seat: Int, _ state: inout State, now: Int64, _ deeds: inout Deeds) {
+  func becameIdle(_ seat: Int, _ state: inout State, now: Int64) {
     guard let limit = limits.idleTimeout else { return }
     state.members[seat]?.idleSince = now
-    setAlarm(Deadline(nanoseconds: now.addingReportingOverflow(limit.nanoseconds).partialValue), &state, &deeds)
+    setAlarm(Deadline(nanoseconds: now.addingReportingOverflow(limit.nanoseconds).partialValue), &state)
   }
 
   /// Does what is due; tells when to look again, and whether the pool is over.
@@ -17,7 +17,7 @@ extension ProcessPoolCore {
     var alarm = Deadline.never
     perform(
       settle { state in
-        isOver = state.isOver
+        isOver = state.isOver && state.delivering == 0
         if state.alarm.isNever { return }
         if state.alarm.hasPassed { ring(&state) }
         alarm = state.alarm

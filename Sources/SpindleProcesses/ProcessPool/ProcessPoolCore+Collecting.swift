@@ -12,18 +12,25 @@ extension ProcessPoolCore {
     var deeds = Deeds()
     state.withLock { state in
       for seat in state.members.indices {
-        if let member = state.members[seat] { collect(seat, member, &state, &arrivals, &deeds) }
+        if let member = state.members[seat] { collect(seat, member, &state, &arrivals) }
       }
-      if !arrivals.isEmpty { takeSteps(&state, &deeds) }
+      if arrivals.isEmpty { return }
+      takeSteps(&state, &deeds)
+      state.delivering += 1
     }
     if arrivals.isEmpty { return false }
     perform(deeds)
     arrivals.deliver(for: mine, elsewhere: resolve)
+    let isLast = state.withLock { state in
+      state.delivering -= 1
+      return state.isOver && state.delivering == 0
+    }
+    if isLast { memory?.ring() }
     return true
   }
 
   private func collect(
-    _ seat: Int, _ member: PoolMember, _ state: inout State, _ arrivals: inout Arrivals, _ deeds: inout Deeds
+    _ seat: Int, _ member: PoolMember, _ state: inout State, _ arrivals: inout Arrivals
   ) {
     var count: Int64 = 0
     var mustRetire = false
@@ -54,7 +61,7 @@ extension ProcessPoolCore {
       _ = state.board.workerFinished(seat)
       count += 1
       last = call
-      if let next = state.board.first(of: seat) { isNext(next, since: spindle_now(), &state, &deeds) }
+      if let next = state.board.first(of: seat), next.options.deadline != nil { isNext(next, since: spindle_now(), &state) }
     }
     guard count > 0 else { return }
     let now = spindle_now()
@@ -63,7 +70,7 @@ extension ProcessPoolCore {
     member.lastSign = now
     state.board.setPace(Int(min(Self.deepest, 1 + Self.worthwhile / mean)), of: seat)
     if mustRetire { retire(seat, member, &state) }
-    if state.board.handCount(of: seat) == 0 { becameIdle(seat, &state, now: now, &deeds) }
+    if state.board.handCount(of: seat) == 0 { becameIdle(seat, &state, now: now) }
   }
 
   /// Handing a call over takes some microseconds: calls that take longer than this gain nothing from being handed ahead.

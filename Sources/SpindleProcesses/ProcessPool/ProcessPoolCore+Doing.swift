@@ -9,8 +9,6 @@ extension ProcessPoolCore {
     var ring: CallLink?
     var rings: [CallLink] = []
     var starts: [Int] = []
-    var messages: [(WorkerProcess, ControlFrame)] = []
-    var kills: [WorkerProcess] = []
     var hopeless: [PoolCall] = []
     var error: BrokenPoolError?
     var isEnd = false
@@ -74,6 +72,10 @@ extension ProcessPoolCore {
         deeds.isEnd = true
       }
     }
+    if state.isAlarmChanged {
+      state.isAlarmChanged = false
+      deeds.ringsCollector = true
+    }
   }
 
   private func hand(_ call: PoolCall, _ seat: Int, _ state: inout State, _ deeds: inout Deeds) {
@@ -83,34 +85,32 @@ extension ProcessPoolCore {
       // Every slot before is free or can be had back, as nothing is in hand.
       _ = member.hasRoom()
       member.lastSign = spindle_now()
-      isNext(call, since: member.lastSign, &state, &deeds)
+      isNext(call, since: member.lastSign, &state)
     }
-    if let message = member.hand(call, seat: seat) { deeds.messages.append((member.process!, message)) }
+    // Sent under the lock, so that messages come in the order of their slots.
+    if let message = member.hand(call, seat: seat) { member.process!.send(message) }
     deeds.wake(member.link)
   }
 
   /// The call is the next for its worker, or runs: from now on its time counts.
-  func isNext(_ call: PoolCall, since now: Int64, _ state: inout State, _ deeds: inout Deeds) {
+  func isNext(_ call: PoolCall, since now: Int64, _ state: inout State) {
     guard let limit = call.options.deadline else { return }
     let (end, overflow) = now.addingReportingOverflow(limit.nanoseconds)
     call.deadline = Deadline(nanoseconds: overflow ? .max : end)
-    setAlarm(call.deadline, &state, &deeds)
+    setAlarm(call.deadline, &state)
   }
 
-  func setAlarm(_ deadline: Deadline, _ state: inout State, _ deeds: inout Deeds) {
+  func setAlarm(_ deadline: Deadline, _ state: inout State) {
     guard deadline.nanoseconds < state.alarm.nanoseconds else { return }
     state.alarm = deadline
-    deeds.ringsCollector = true
+    state.isAlarmChanged = true
   }
 
-  /// Who comes first with messages for the same worker need not be first here: the slots say what is next.
   func perform(_ deeds: consuming Deeds) {
     if let link = deeds.ring {
       link.ring()
       for link in deeds.rings { link.ring() }
     }
-    for (process, message) in deeds.messages { process.send(message) }
-    for process in deeds.kills { process.kill() }
     for seat in deeds.starts { start(seat) }
     if let error = deeds.error {
       let calls = deeds.hopeless

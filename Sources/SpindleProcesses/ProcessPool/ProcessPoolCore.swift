@@ -30,6 +30,10 @@ final class ProcessPoolCore: Sendable {
     var hasCollector = false
     /// When the collector is to look at deadlines and idle workers.
     var alarm = Deadline.never
+    /// The collector must wake up earlier than it thinks.
+    var isAlarmChanged = false
+    /// How many threads have replies that they have not delivered yet: until then the pool is not over.
+    var delivering = 0
     var isOver = false
     /// The workers have been ended by force: nothing is tried again.
     var isForced = false
@@ -101,15 +105,16 @@ final class ProcessPoolCore: Sendable {
   /// Breaks the pool: what has not begun fails, and so does whatever comes later.
   func fail(_ error: BrokenPoolError) {
     var calls: [PoolCall] = []
-    perform(
-      settle { state in
-        if state.broken == nil { state.broken = error }
-        state.board.close()
-        calls = takeAllBack(&state)
-        for call in calls { call.standing = .over }
-      })
+    let deeds = settle { state in
+      if state.broken == nil { state.broken = error }
+      state.board.close()
+      calls = takeAllBack(&state)
+      for call in calls { call.standing = .over }
+    }
     OpenProcessPools.remove(self)
+    // First, because the deeds may be the end.
     if !calls.isEmpty { resolve { [calls] in for call in calls { call.fail(error) } } }
+    perform(deeds)
   }
 
   /// All calls that have not begun, in their order as far as there is one.
@@ -119,7 +124,7 @@ final class ProcessPoolCore: Sendable {
       guard let member else { continue }
       for call in state.board.hand(of: seat) {
         guard case .handed(_, let number) = call.standing, member.link.withdraw(number) else { continue }
-        state.board.remove(call, from: seat)
+        remove(call, from: seat, &state)
         call.standing = .takenBack
         calls.append(call)
       }
@@ -130,6 +135,12 @@ final class ProcessPoolCore: Sendable {
       calls.append(call)
     }
     return calls
+  }
+
+  /// The call was taken back from a worker; the one behind it may be the next there now.
+  private func remove(_ call: PoolCall, from seat: Int, _ state: inout State) {
+    state.board.remove(call, from: seat)
+    if let next = state.board.first(of: seat), next.deadline.isNever { isNext(next, since: spindle_now(), &state) }
   }
 
   /// For `cancel()` of a future.
@@ -143,7 +154,7 @@ final class ProcessPoolCore: Sendable {
         case .handed(let seat, let number):
           isTakenBack = state.members[seat]?.link.withdraw(number) == true
           guard isTakenBack else { return }
-          state.board.remove(call, from: seat)
+          remove(call, from: seat, &state)
           call.standing = .takenBack
         case .takenBack: isNew = false
         case .over: isTakenBack = false
@@ -179,13 +190,13 @@ final class ProcessPoolCore: Sendable {
     case .ready:
       // A pool that is broken gives it nothing to do: then it is dismissed.
       if let error = failure(ofInitializer: frame) { fail(error) }
-      var deeds = settle { state in
-        state.members[seat]?.process = process
-        state.board.workerIsReady(seat)
-        if state.isForced { state.board.dismissIdle(seat) }
-      }
-      if limits.idleTimeout != nil { state.withLock { becameIdle(seat, &$0, now: spindle_now(), &deeds) } }
-      perform(deeds)
+      perform(
+        settle { state in
+          state.members[seat]?.process = process
+          state.board.workerIsReady(seat)
+          if state.isForced { state.board.dismissIdle(seat) }
+          if limits.idleTimeout != nil { becameIdle(seat, &state, now: spindle_now()) }
+        })
     case .reply:
       guard let number = frame.number else { return }
       state.withLock { $0.members[seat]?.messages[number] = frame }

@@ -33,6 +33,16 @@ private enum Errands {
   }
 }
 
+/// Whether all of a process stands still: a signal to stop takes its time.
+private func isStopped(_ process: Int32) -> Bool {
+  guard let file = unsafe fopen("/proc/\(process)/stat", "r") else { return true }
+  defer { unsafe fclose(file) }
+  var line = [CChar](repeating: 0, count: 512)
+  guard unsafe fgets(&line, 512, file) != nil else { return true }
+  let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  return text[(text.lastIndex(of: ")") ?? text.startIndex)...].dropFirst(2).first == "T"
+}
+
 @Suite(.oneAtATime, .watchdog(seconds: 90)) struct PoolOptionsTests {
   // MARK: Killing
 
@@ -84,7 +94,9 @@ private enum Errands {
       let future = pool.submit(Errands.stopItself, "", options: CallOptions(deadline: .milliseconds(100)))
       #expect(throws: TimeoutError.self) { try future.result() }
       // Stopped before it has begun the call.
-      kill(try pool.submit(Work.processID).result(), SIGSTOP)
+      let worker = try pool.submit(Work.processID).result()
+      kill(worker, SIGSTOP)
+      while !isStopped(worker) { OSThread.yield() }
       let next = pool.submit(Work.square, 3, options: CallOptions(deadline: .milliseconds(100)))
       #expect(throws: TimeoutError.self) { try next.result() }
       #expect(try pool.submit(Work.square, 3).result() == 9)
