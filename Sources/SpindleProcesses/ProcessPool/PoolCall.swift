@@ -17,6 +17,8 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
     case takenBack, over
   }
 
+  enum ReasonOfKill { case deadline, request }
+
   let core: ProcessPoolCore
   let target: CallTarget
   let isBatch: Bool
@@ -33,7 +35,7 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
   /// When it has run too long. Known while it runs, or is the next to run.
   var deadline = Deadline.never
   /// Why its worker was killed, if the pool did so.
-  var reasonOfKill: (any Error)?
+  var reasonOfKill: ReasonOfKill?
   /// Where header and arguments are when they are too large for a slot, and there was memory for them.
   private(set) var block: PoolMemory.Block?
   private(set) var blockCount = 0
@@ -82,6 +84,20 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
       core.memory?.giveBack(block)
       self.block = nil
     }
+  }
+
+  /// The error of a call that was lost with its worker. Reads the program's symbols.
+  final func loss(_ worker: (name: String, pid: Int32), _ end: WorkerProcess.End) -> any Error {
+    var detail: String?
+    switch reasonOfKill {
+    case .deadline:
+      let limit = options.deadline.map { "\($0)" } ?? "it may"
+      return TimeoutError(operation: "\(name), which ran longer than \(limit); its worker was killed")
+    case .request: detail = "killed by ProcessPool.kill"
+    case nil:
+      if losses >= ProcessPoolCore.patience { detail = "\(losses) workers died as they were to begin this call" }
+    }
+    return WorkerDiedError(worker: worker.name, pid: worker.pid, end: end, call: name, detail: detail)
   }
 
   // MARK: What the future asks

@@ -32,7 +32,7 @@ extension ProcessPoolCore {
       guard let member = state.members[seat], member.process != nil else { continue }
       if let call = state.board.first(of: seat) {
         if call.deadline.nanoseconds <= now, call.reasonOfKill == nil {
-          endWorker(seat, member, for: call, because: CallTimeout.error(call), &state)
+          endWorker(seat, member, for: call, because: .deadline, &state)
         } else if call.reasonOfKill == nil {
           next = min(next, call.deadline.nanoseconds)
         }
@@ -48,7 +48,7 @@ extension ProcessPoolCore {
   /// else can have begun when the signal arrives. False when the reply is there already.
   @discardableResult
   func endWorker(
-    _ seat: Int, _ member: PoolMember, for call: PoolCall, because reason: any Error, _ state: inout State
+    _ seat: Int, _ member: PoolMember, for call: PoolCall, because reason: PoolCall.ReasonOfKill, _ state: inout State
   ) -> Bool {
     guard case .handed(_, let number) = call.standing else { return false }
     var again: [PoolCall] = []
@@ -72,10 +72,7 @@ extension ProcessPoolCore {
     perform(
       settle { state in
         guard case .handed(let seat, _) = call.standing, let member = state.members[seat] else { return }
-        let error = WorkerDiedError(
-          worker: member.name, pid: member.process?.pid ?? 0, exitStatus: .signalled(9), call: call.name,
-          detail: "killed by ProcessPool.kill")
-        isKilled = endWorker(seat, member, for: call, because: error, &state)
+        isKilled = endWorker(seat, member, for: call, because: .request, &state)
       })
     return isKilled
   }
@@ -89,12 +86,5 @@ extension ProcessPoolCore {
     }
     cancelCalls()
     for process in processes { process.signal(number) }
-  }
-}
-
-enum CallTimeout {
-  static func error(_ call: PoolCall) -> TimeoutError {
-    TimeoutError(
-      operation: "\(call.name), which ran longer than \(call.options.deadline.map { "\($0)" } ?? "it may"); its worker was killed")
   }
 }

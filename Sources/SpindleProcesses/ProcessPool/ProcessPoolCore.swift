@@ -52,7 +52,7 @@ final class ProcessPoolCore: Sendable {
   private let isUsed = Atomic<Bool>(false)
 
   /// So many workers may die before they begin a call that was the next for them.
-  private static let patience = 5
+  static let patience = 5
 
   init(name: String, limits: Limits, initializer: Call<Void>?, startMethod: StartMethod, output: ProcessOutput) {
     self.name = name
@@ -209,23 +209,20 @@ final class ProcessPoolCore: Sendable {
   func ended(_ seat: Int, _ process: WorkerProcess?, _ end: WorkerProcess.End) {
     // First what it has still said.
     collect()
-    let died = WorkerDiedError(
-      worker: process?.name ?? name, pid: process?.pid ?? 0, exitStatus: end.exitStatus, detail: end.detail)
-    let (lost, deeds) = bury(seat, died, end.startError)
-    if !lost.isEmpty { resolve { for (call, error) in lost { call.fail(error) } } }
+    let worker = (name: process?.name ?? name, pid: process?.pid ?? 0)
+    let (lost, deeds) = bury(seat, end.startError ?? WorkerDiedError(worker: worker.name, pid: worker.pid, end: end))
+    if !lost.isEmpty { resolve { for call in lost { call.fail(call.loss(worker, end)) } } }
     // Nothing of the worker is held here any more: this may be the end of the pool.
     perform(deeds)
   }
 
   /// Takes the worker from the board. What it had not begun goes back into line; gives what is lost with it.
-  private func bury(
-    _ seat: Int, _ died: WorkerDiedError, _ startError: ProcessStartError?
-  ) -> (lost: [(PoolCall, any Error)], Deeds) {
-    var lost: [(PoolCall, any Error)] = []
+  private func bury(_ seat: Int, _ reason: any Error) -> (lost: [PoolCall], Deeds) {
+    var lost: [PoolCall] = []
     let deeds = settle { state in
       var member: PoolMember?
       if seat < state.members.count { swap(&member, &state.members[seat]) }
-      if member?.process == nil { state.lastFailure = startError ?? died }
+      if member?.process == nil { state.lastFailure = reason }
       var again: [PoolCall] = []
       for (place, call) in state.board.workerEnded(seat).enumerated() {
         guard case .handed(_, let number) = call.standing, let member else { continue }
@@ -235,7 +232,7 @@ final class ProcessPoolCore: Sendable {
           again.append(call)
         } else {
           call.standing = .over
-          lost.append((call, call.reasonOfKill ?? loss(of: call, died)))
+          lost.append(call)
         }
       }
       state.board.putBack(again)
@@ -251,13 +248,6 @@ final class ProcessPoolCore: Sendable {
     }
     call.attempts += 1
     return call.attempts <= call.options.retries && !call.isStopRequested
-  }
-
-  private func loss(of call: PoolCall, _ died: WorkerDiedError) -> WorkerDiedError {
-    let detail =
-      call.losses < Self.patience ? died.detail : "\(call.losses) workers died as they were to begin this call"
-    return WorkerDiedError(
-      worker: died.worker, pid: died.pid, exitStatus: died.exitStatus, call: call.name, detail: detail)
   }
 
   private func failure(ofInitializer frame: ControlFrame) -> BrokenPoolError? {
