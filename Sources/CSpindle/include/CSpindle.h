@@ -455,3 +455,19 @@ static inline uint64_t spindle_process_key(void) {
 /// Whether the process with that key (bit 31 does not count) has not ended. Some microseconds; with `exactly` some more,
 /// and then another process that was given the same number is told apart.
 bool spindle_process_lives(uint64_t key, bool exactly);
+
+// ---- Packets between processes (connection.c) ----
+
+/// Two connected sockets, close-on-exec, on which each sending arrives as one piece or not at all. Returns 0 or an errno value.
+int32_t spindle_packet_pair(int32_t ends[2]);
+bool spindle_is_packet_socket(int32_t descriptor);
+/// The beginning of the next packet, which stays where it is: the number of bytes, or minus an errno value.
+intptr_t spindle_packet_peek(int32_t socket, void *bytes, size_t count);
+/// Waits until one of the descriptors can be read (with `writing`, until the first can be written), or has ended. Returns
+/// how many can, 0 when the deadline has passed (one in the past only looks), or minus an errno value.
+int32_t spindle_poll(const int32_t *descriptors, bool *ready, size_t count, bool writing, int64_t deadline);
+/// Memory with these bytes, which nobody can change any more: a close-on-exec descriptor, or minus an errno value.
+int32_t spindle_parcel_create(const char *label, const void *bytes, size_t count);
+/// The bytes of such memory; NULL when it is none, or cannot be mapped (`*error` says which).
+const void *spindle_parcel_open(int32_t descriptor, size_t *count, int32_t *error);
+void spindle_parcel_close(const void *address, size_t count);

@@ -170,4 +170,97 @@ let sharedStops: [Stop] = [
     p.start()
     print(try p.join())
   },
+  Stop(
+    "here, there = mp.Pipe(): send, recv, poll, close; wait([here, p.sentinel])",
+    swift: #"""
+      let (here, there) = Connection<String>.pair()
+      print(here.poll(timeout: .milliseconds(1)))
+      let p = ChildProcess(target: { (line: Connection<String>) in try line.send("[\(try line.receive())]") }, there)
+      p.start()
+      there.close()
+      try here.send("hello")
+      print(try here.receive())
+      try p.join()
+      print(here.poll(), wait(for: [p], timeout: .seconds(60)).count)
+      do { print(try here.receive()) } catch { print(error) }
+      """#,
+    prints: ["false", "[hello]", "true 1", "the other end of the connection is gone"]
+  ) { print in
+    let (here, there) = Connection<String>.pair()
+    print(here.poll(timeout: .milliseconds(1)))
+    let p = ChildProcess(target: { (line: Connection<String>) in try line.send("[\(try line.receive())]") }, there)
+    p.start()
+    there.close()
+    try here.send("hello")
+    print(try here.receive())
+    try p.join()
+    print(here.poll(), wait(for: [p], timeout: .seconds(60)).count)
+    do { print(try here.receive()) } catch { print(error) }
+  },
+  Stop(
+    "q.put(lock): shared objects travel through queues and connections to processes already running",
+    swift: #"""
+      let jobs = SharedQueue<SharedValue<Int>>()
+      let p = ChildProcess(
+        target: { (jobs: SharedQueue<SharedValue<Int>>) in
+          for total in jobs {
+            total.withLock { $0 += 2 }
+            jobs.taskDone()
+          }
+        }, jobs)
+      p.start()
+      let total = SharedValue(40)
+      try jobs.put(total)
+      jobs.join()
+      print(total.value)
+      jobs.shutdown()
+      try p.join()
+      """#,
+    prints: ["42"]
+  ) { print in
+    let jobs = SharedQueue<SharedValue<Int>>()
+    let p = ChildProcess(
+      target: { (jobs: SharedQueue<SharedValue<Int>>) in
+        for total in jobs {
+          total.withLock { $0 += 2 }
+          jobs.taskDone()
+        }
+      }, jobs)
+    p.start()
+    let total = SharedValue(40)
+    try jobs.put(total)
+    jobs.join()
+    print(total.value)
+    jobs.shutdown()
+    try p.join()
+  },
+  Stop(
+    "(in Python join() hangs) a consumer that dies: what it had taken is counted, and not waited for",
+    swift: #"""
+      let jobs = SharedQueue<Int>()
+      try jobs.put(1)
+      let p = ChildProcess(
+        target: { (jobs: SharedQueue<Int>) in
+          _ = try jobs.get()
+          _exit(1)
+        }, jobs)
+      p.start()
+      jobs.join()
+      print(jobs.lostCount, jobs.count)
+      _ = try? p.join()
+      """#,
+    prints: ["1 0"]
+  ) { print in
+    let jobs = SharedQueue<Int>()
+    try jobs.put(1)
+    let p = ChildProcess(
+      target: { (jobs: SharedQueue<Int>) in
+        _ = try jobs.get()
+        _exit(1)
+      }, jobs)
+    p.start()
+    jobs.join()
+    print(jobs.lostCount, jobs.count)
+    _ = try? p.join()
+  },
 ]

@@ -112,7 +112,8 @@ internal import Synchronization
   @inline(__always)
   @discardableResult
   func release() -> Bool {
-    let before = unsafe word.pointee.exchange(0, ordering: .releasing)  // R1
+    // Releasing for the next holder. Sequentially consistent for `SharedSpot.wakeAfterExchange`.
+    let before = unsafe word.pointee.exchange(0, ordering: .sequentiallyConsistent)  // R1
     if before & ProcessKey.flag != 0 { wake() }
     return before != 0
   }

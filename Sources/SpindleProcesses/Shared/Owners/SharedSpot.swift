@@ -49,7 +49,23 @@ internal import Synchronization
   func wake(_ count: UInt32 = 1) {
     FaultPoint.spotChanged.reach()
     atomicMemoryFence(ordering: .sequentiallyConsistent)  // W2, pairs with the fence of register()
-    var now = unsafe sleepers.pointee.load(ordering: .relaxed)  // W3
+    let now = unsafe sleepers.pointee.load(ordering: .relaxed)  // W3
+    if now != 0 { claim(now, count) }
+  }
+
+  /// The same, for whose last step was a sequentially consistent exchange after W1, the release of an `OwnedWord`: with
+  /// this load, equally ordered, it stands for the fence of W2. (On x86 both are what the fence is; on Arm a
+  /// releasing exchange is not overtaken by a later acquiring load.)
+  @inline(__always)
+  func wakeAfterExchange(_ count: UInt32 = 1) {
+    FaultPoint.spotChanged.reach()
+    let now = unsafe sleepers.pointee.load(ordering: .sequentiallyConsistent)  // W3
+    if now != 0 { claim(now, count) }
+  }
+
+  @inline(never)
+  private func claim(_ seen: UInt32, _ count: UInt32) {
+    var now = seen
     while now != 0 {
       let claimed = min(now, count)
       // W4. Releasing, and so is W5: a sleeper that sees the epoch moved sees the change.

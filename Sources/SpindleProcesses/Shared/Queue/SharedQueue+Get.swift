@@ -33,28 +33,65 @@ extension SharedQueue {
 
   // MARK: Inside
 
+  /// Room for an element that is a number.
+  private typealias RawRoom = (UInt64, UInt64)
+
   private func get(until deadline: Deadline) throws -> Item {
     let ring = try body.get().ring
-    var parcel = SharedParcel()
     var outcome = SharedRing.Outcome.mustWait
-    _ = ring.elements.wait(until: deadline) {
-      outcome = ring.take(&parcel)
+    if isRaw {
+      var room: RawRoom = (0, 0)
+      return try unsafe withUnsafeMutableBytes(of: &room) { room in
+        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<MemoryLayout<Item>.size])
+        unsafe outcome = ring.take(into: target)
+        if outcome.mustWait {
+          _ = ring.elements.wait(until: deadline, patrol: { ring.patrol() }) {
+            unsafe outcome = ring.take(into: target)
+            return !outcome.mustWait
+          }
+        }
+        try outcome.check(waiting: .empty)
+        // SAFETY: `isRaw` says that Item is a number, for which every bit pattern is a value.
+        return unsafe UnsafeRawPointer(target.baseAddress!).loadUnaligned(as: Item.self)
+      }
+    }
+    var element = SharedRing.Element()
+    _ = ring.elements.wait(until: deadline, patrol: { ring.patrol() }) {
+      outcome = ring.take(&element)
       return !outcome.mustWait
     }
     try outcome.check(waiting: .empty)
-    return try parcel.decode(Item.self)
+    return try element.decode(Item.self)
   }
 
   nonisolated(nonsending) private func get(until deadline: Deadline) async throws -> Item {
     let body = try body.get()
-    var parcel = SharedParcel()
     var outcome = SharedRing.Outcome.mustWait
+    if isRaw {
+      var room: RawRoom = (0, 0)
+      _ = try await body.elements.wait("an element of a shared queue", until: deadline) {
+        outcome = unsafe withUnsafeMutableBytes(of: &room) {
+          unsafe body.ring.take(into: UnsafeMutableRawBufferPointer(rebasing: $0[..<MemoryLayout<Item>.size]))
+        }
+        return !outcome.mustWait
+      }
+      try outcome.check(waiting: .empty)
+      return unsafe withUnsafeBytes(of: room) { unsafe $0.loadUnaligned(as: Item.self) }
+    }
+    var element = SharedRing.Element()
     _ = try await body.elements.wait("an element of a shared queue", until: deadline) {
-      outcome = body.ring.take(&parcel)
+      outcome = body.ring.take(&element)
       return !outcome.mustWait
     }
     try outcome.check(waiting: .empty)
-    return try parcel.decode(Item.self)
+    return try element.decode(Item.self)
+  }
+}
+
+extension SharedRing.Element {
+  consuming func decode<Item: Decodable>(_ type: Item.Type) throws -> Item {
+    if var arrival = arrival.take() { return try arrival.decode(type) }
+    return try parcel.decode(type)
   }
 }
 

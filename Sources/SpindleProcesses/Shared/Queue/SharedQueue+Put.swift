@@ -37,15 +37,57 @@ extension SharedQueue {
 
   // MARK: Inside
 
+  /// What is to be put: made once, however often it is tried, for encoding runs code of `Item`.
+  private enum Parcel: ~Copyable {
+    case bytes(WireWriter)
+    case packet(PacketSocket.Packet)
+
+    mutating func put(into ring: SharedRing) -> SharedRing.Outcome {
+      switch consume self {
+      case .bytes(let writer):
+        let outcome = unsafe writer.withBytes { unsafe ring.put($0) }
+        self = .bytes(writer)
+        return outcome
+      case .packet(var packet):
+        let outcome = packet.hasDescriptors ? ring.put(&packet) : unsafe packet.withBytes { unsafe ring.put($0) }
+        self = .packet(packet)
+        return outcome
+      }
+    }
+  }
+
+  private func parcel(_ item: Item, _ ring: SharedRing) throws -> Parcel {
+    if ring.line == nil {
+      let writer = WireWriter()
+      try writer.encode(item)
+      return .bytes(writer)
+    }
+    var packet = try PacketSocket.Packet { try $0.encode(item) }
+    if packet.hasDescriptors {
+      do throws(PacketSocket.Failure) { try packet.finish() } catch {
+        throw SharedMemoryError(operation: "putting an element with descriptors", reason: "\(error.asError)")
+      }
+    }
+    return .packet(packet)
+  }
+
   private func put(_ item: Item, until deadline: Deadline) throws {
     let ring = try body.get().ring
-    // Encoding runs code of `Item`: not under the queue's lock, and once, however often the put is tried.
-    let writer = WireWriter()
-    try writer.encode(item)
     var outcome = SharedRing.Outcome.mustWait
-    unsafe writer.withBytes { bytes in
-      _ = ring.room.wait(until: deadline) {
+    if isRaw {
+      // SAFETY: a number's bytes, for as long as the call takes.
+      unsafe withUnsafeBytes(of: item) { bytes in
         unsafe outcome = ring.put(bytes)
+        if !outcome.mustWait { return }
+        _ = ring.room.wait(until: deadline, patrol: { ring.patrol() }) {
+          unsafe outcome = ring.put(bytes)
+          return !outcome.mustWait
+        }
+      }
+    } else {
+      var parcel = try parcel(item, ring)
+      _ = ring.room.wait(until: deadline, patrol: { ring.patrol() }) {
+        outcome = parcel.put(into: ring)
         return !outcome.mustWait
       }
     }
@@ -54,12 +96,18 @@ extension SharedQueue {
 
   nonisolated(nonsending) private func put(_ item: Item, until deadline: Deadline) async throws {
     let body = try body.get()
-    let bytes = try Wire.encode(item)
     var outcome = SharedRing.Outcome.mustWait
-    _ = try await body.room.wait("room in a shared queue", until: deadline) {
-      // SAFETY: the bytes are copied during the call.
-      outcome = unsafe bytes.withUnsafeBytes { unsafe body.ring.put($0) }
-      return !outcome.mustWait
+    if isRaw {
+      _ = try await body.room.wait("room in a shared queue", until: deadline) {
+        outcome = unsafe withUnsafeBytes(of: item) { unsafe body.ring.put($0) }
+        return !outcome.mustWait
+      }
+    } else {
+      var parcel = try parcel(item, body.ring)
+      _ = try await body.room.wait("room in a shared queue", until: deadline) {
+        outcome = parcel.put(into: body.ring)
+        return !outcome.mustWait
+      }
     }
     try outcome.check(waiting: .full)
   }

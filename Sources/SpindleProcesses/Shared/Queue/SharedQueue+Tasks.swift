@@ -10,7 +10,7 @@ extension SharedQueue {
     if !ring.taskDone() { mistake("taskDone() called more often than elements were put into the queue") }
   }
 
-  /// Waits until `taskDone` has been called for every element that was put.
+  /// Waits until `taskDone` has been called for every element that was put, but for those that died with their reader.
   @available(*, noasync, message: "in a task use 'try await join'")
   public func join() { _ = join(until: .never) }
 
@@ -36,7 +36,7 @@ extension SharedQueue {
 
   private func join(until deadline: Deadline) -> Bool {
     guard let ring = try? body.get().ring else { return true }
-    return ring.allDone.wait(until: deadline) { ring.isAllDone }
+    return ring.allDone.wait(until: deadline, patrol: { ring.patrol() }) { ring.isAllDone }
   }
 
   nonisolated(nonsending) private func join(until deadline: Deadline) async throws -> Bool {

@@ -18,25 +18,31 @@ import SpindleQueues
 /// `get` decodes. They may have any size that fits in memory: 0 bytes and 100 MB. A put waits only while `capacity`
 /// elements are in the queue, and never when there is no capacity: then the queue takes memory as it needs it. When
 /// there is none, `put` throws ``SharedMemoryError``, and so does every call that can throw if the queue could not
-/// even be
-/// made.
+/// even be made.
 ///
 /// Elements leave in the order in which they went in. Of several that wait, in whichever process, any may be next.
 /// Threads block, tasks are suspended; a cancelled task stops waiting and takes nothing.
 ///
-/// A process may die at any moment, also in the middle of a call: the queue goes on for the others, whole. What is
-/// lost is
-/// at most the one element the dead process had taken and not yet used, and nobody will say `taskDone` for that.
+/// A process may die at any moment, also in the middle of a call: the queue goes on for the others, whole. What is lost is
+/// what the dead process had taken and not said `taskDone` for; ``lostCount`` counts it, and `join` does not wait for it. (As long
+/// as every process says `taskDone` for what it has taken itself: the first that does so for another's turns this off.)
+/// A process that is stopped (SIGSTOP) has not died; stopped in the middle of a call, it holds the others up.
+///
+/// Elements may hold shared objects, queues and connections. Of such elements some hundreds at a time find room in a queue,
+/// whatever its capacity: the system keeps no more descriptors on their way. A put of one more waits.
 /// What a process did before a put is visible to whoever gets that element, as far as it lies in shared memory.
 public final class SharedQueue<Item: Codable & Sendable>: Codable, Sendable {
   /// The queue in shared memory, or why there is none.
   let body: Result<SharedQueueBody, SharedMemoryError>
+  /// Elements are numbers, and travel as they lie in memory.
+  let isRaw: Bool
 
   /// Makes an empty queue for up to `capacity` elements; 0, as in `SharedQueue()`, sets no bound.
   public init(capacity: Int = 0) {
     if capacity < 0 { mistake("a queue's capacity is 0 (no bound) or more, not \(capacity)") }
+    isRaw = RawElements.contains(Item.self)
     do throws(SharedMemoryError) {
-      body = .success(SharedQueueBody(try SharedRing(capacity: capacity)))
+      body = .success(SharedQueueBody(try SharedRing(capacity: capacity, hasLine: !RawElements.isPlain(Item.self))))
     } catch {
       body = .failure(error)
     }
@@ -58,6 +64,13 @@ public final class SharedQueue<Item: Codable & Sendable>: Codable, Sendable {
   /// Whether a put would have to wait now. Never for a queue without bound.
   public var isFull: Bool { capacity > 0 && count >= capacity }
 
+  /// How many elements processes that ended had taken without saying `taskDone`. It means something where consumers say so.
+  public var lostCount: Int {
+    guard let ring = try? body.get().ring else { return 0 }
+    ring.patrol(always: true)
+    return ring.users.lostCount
+  }
+
   /// Whether `shutdown` has been called, by any process.
   public var isShutDown: Bool { state.isShutDown != 0 }
 
@@ -66,15 +79,40 @@ public final class SharedQueue<Item: Codable & Sendable>: Codable, Sendable {
   /// For arguments, results and messages to other processes of this program; with any other encoder it throws.
   public func encode(to encoder: any Encoder) throws {
     let ring = try body.get().ring
-    var container = encoder.singleValueContainer()
+    var container = encoder.unkeyedContainer()
     try container.encode(AttachedDescriptor(ring.file.descriptor, owner: ring.file))
+    try container.encode(ring.line != nil)
+    guard let line = ring.line else { return }
+    try container.encode(AttachedDescriptor(line.sending.number, owner: line))
+    try container.encode(AttachedDescriptor(line.receiving.number, owner: line))
   }
 
   /// The queue that another process sent.
   public init(from decoder: any Decoder) throws {
-    let received = try decoder.singleValueContainer().decode(AttachedDescriptor.self)
-    body = .success(SharedQueueBody(try SharedRing(received: received.descriptor)))
+    var container = try decoder.unkeyedContainer()
+    let file = OwnedDescriptor(owning: try container.decode(AttachedDescriptor.self).descriptor)
+    var line: QueueLine?
+    if try container.decode(Bool.self) {
+      let sending = OwnedDescriptor(owning: try container.decode(AttachedDescriptor.self).descriptor)
+      let receiving = try container.decode(AttachedDescriptor.self).descriptor
+      line = try QueueLine(received: sending.take(), receiving)
+    }
+    isRaw = RawElements.contains(Item.self)
+    body = .success(SharedQueueBody(try SharedRing(received: file.take(), line)))
   }
+}
+
+/// What is known of a type of elements without looking at one.
+enum RawElements {
+  /// A number, for which every bit pattern is a value.
+  static func contains(_ type: Any.Type) -> Bool {
+    type == Int.self || type == UInt64.self || type == Double.self || type == UInt8.self || type == Int32.self
+      || type == UInt32.self || type == Int64.self || type == UInt.self || type == Float.self || type == Int16.self
+      || type == UInt16.self || type == Int8.self || type == Int128.self || type == UInt128.self
+  }
+
+  /// It cannot have a descriptor in it.
+  static func isPlain(_ type: Any.Type) -> Bool { contains(type) || DirectTypes.all.contains { $0.0 == type } }
 }
 
 /// What a queue has whatever its elements are: the ring, and for tasks that wait the bridges to its three spots.
@@ -86,15 +124,16 @@ final class SharedQueueBody: Sendable {
 
   init(_ ring: SharedRing) {
     self.ring = ring
-    elements = SharedSpotBridge(ring.elements, in: ring) {
+    elements = SharedSpotBridge(ring.elements, in: ring, patrol: { ring.patrol() }) {
       let state = ring.peek()
       return state.isShutDown != 0 ? .max : Int(clamping: state.count)
     }
-    room = SharedSpotBridge(ring.room, in: ring) {
+    room = SharedSpotBridge(ring.room, in: ring, patrol: { ring.patrol() }) {
       let state = ring.peek()
-      return state.isShutDown != 0 ? .max : max(0, ring.capacity - Int(clamping: state.count))
+      if state.isShutDown != 0 || ring.line != nil { return .max }
+      return max(0, ring.capacity - Int(clamping: state.count))
     }
-    allDone = SharedSpotBridge(ring.allDone, in: ring) { ring.isAllDone ? .max : 0 }
+    allDone = SharedSpotBridge(ring.allDone, in: ring, patrol: { ring.patrol() }) { ring.isAllDone ? .max : 0 }
   }
 
   func end() {

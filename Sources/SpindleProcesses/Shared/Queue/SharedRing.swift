@@ -6,66 +6,74 @@ internal import Synchronization
 ///
 /// The file (`size` is a power of two, see `RingState`):
 ///
-///     0           the header: magic, capacity, lock, commit word, two copies of the state, three spots
+///     0           the header: magic, capacity, lock, commit word, two copies of the state, three spots, the table of users
 ///     size        the ring of that size, up to 2 * size; only one of them is in use, the others hold no memory
 ///
 /// A change is made under the lock in this order: first the bytes of the record, then the copy of the state that is
 /// *not* valid, then the commit word, whose lowest bit says which copy is valid. So at every instant the whole state
 /// is the one before or the one after; a process that is killed in the middle has done all or nothing, and the next
-/// holder of the lock has nothing to mend. `peek` reads the state without the lock: the copy it reads is not written
+/// holder of the lock has nothing to mend in it. `peek` reads the state without the lock: the copy it reads is not written
 /// before the commit word has changed, which it looks at again afterwards.
+///
+/// A record is a word, its length, and the bytes. Of an element with descriptors there is only a mark, and the number of the
+/// packet in which bytes and descriptors wait: see `QueueLine`.
 ///
 /// The ring grows when a record does not fit (the records move to the next place in the file that is large enough),
 /// and gives a large place back when it is empty.
-// SAFETY: what is in shared memory is behind its lock or atomic; `ring` and `ringSize` too belong to the lock.
+// SAFETY: what is in shared memory is behind its lock or atomic; the variables too belong to the lock.
 @safe final class SharedRing: @unchecked Sendable {
   enum Place {
     static let magic = 0
     static let capacity = 8
     static let lock = 64
-    static let commit = 128
-    static let states = 192
+    /// In one line with the lock: whoever has that needs this.
+    static let commit = 72
+    static let packets = 80
+    static let deaths = 88
+    static let states = 128
     static let elements = 384
     static let room = 512
     static let allDone = 640
-    static let deaths = 768
+    static let users = 768
     static let end = 4096
   }
-  private static let magic: UInt64 = 0x3130_5145_4C44_4E53
-  /// A ring larger than this is given back when it is empty.
-  private static let keptSize: UInt64 = 8 << 20
+  private static let magic: UInt64 = 0x3230_5145_4C44_4E53
   private static let recordHeader: UInt64 = 8
-  private static let commitStep: UInt64 = 1 << 20
+  /// In a record's word: the length is that of a packet's number.
+  private static let isPacket: UInt64 = 1 << 63
 
   let file: SharedFile
   let capacity: Int
+  /// Where elements with descriptors wait; nil in a queue whose elements have none.
+  let line: QueueLine?
   /// Those who wait for an element, for room, and for the tasks to be done.
   let elements: SharedSpot
   let room: SharedSpot
   let allDone: SharedSpot
+  let users: QueueUsers
 
-  private let header: SharedMapping
-  private let lock: UnsafeMutableRawPointer
-  private var ring: SharedMapping?
-  private var ringSize: UInt64 = 0
+  let header: SharedMapping
+  private let lock: OwnedWord
+  // SAFETY: exclusive by the lock, as its documentation says; the run-time check would cost as much as the lock.
+  @exclusivity(unchecked) var ring: SharedMapping?
+  @exclusivity(unchecked) var ringBase: UnsafeMutableRawPointer?
+  @exclusivity(unchecked) var ringSize: UInt64 = 0
   /// The place that the change being made leaves: its memory goes back once the change is committed.
-  private var left: UInt64?
+  @exclusivity(unchecked) var left: UInt64?
 
   /// A new ring, for up to `capacity` records; 0: any number.
-  convenience init(capacity: Int) throws(SharedMemoryError) {
+  convenience init(capacity: Int, hasLine: Bool) throws(SharedMemoryError) {
     let file = try SharedFile(label: "spindle-queue", byteCount: 2 * Int(RingState.firstSize))
     let header = try SharedMapping(file, 0..<Place.end)
     // Nobody else has the file yet, so plain order suffices; it is sent to others by system calls.
-    let error = unsafe spindle_shared_lock_make(header.base + Place.lock)
-    if error != 0 { throw SharedMemoryError("making a lock in shared memory", errorNumber: error) }
     unsafe header.word64(at: Place.capacity).pointee.store(UInt64(capacity), ordering: .relaxed)
     unsafe header.word64(at: Place.magic).pointee.store(Self.magic, ordering: .releasing)
-    self.init(file, header, capacity: capacity)
+    self.init(file, header, capacity: capacity, hasLine ? try QueueLine() : nil)
     write(RingState(), copy: 0)
   }
 
   /// The ring behind a descriptor that another process sent, which is ours from now on.
-  convenience init(received descriptor: Int32) throws(SharedMemoryError) {
+  convenience init(received descriptor: Int32, _ line: QueueLine?) throws(SharedMemoryError) {
     let file = try SharedFile(received: descriptor)
     guard try file.byteCount() >= Place.end else { throw Self.damaged("is too small") }
     let header = try SharedMapping(file, 0..<Place.end)
@@ -73,21 +81,23 @@ internal import Synchronization
     guard unsafe header.word64(at: Place.magic).pointee.load(ordering: .acquiring) == Self.magic, let capacity,
       capacity >= 0
     else { throw Self.damaged("is no queue") }
-    self.init(file, header, capacity: capacity)
+    self.init(file, header, capacity: capacity, line)
     guard peek().isPlausible else { throw Self.damaged("holds no possible state") }
   }
 
-  private init(_ file: SharedFile, _ header: SharedMapping, capacity: Int) {
+  private init(_ file: SharedFile, _ header: SharedMapping, capacity: Int, _ line: QueueLine?) {
     self.file = file
     self.header = header
     self.capacity = capacity
-    unsafe lock = unsafe header.base + Place.lock
+    self.line = line
+    lock = OwnedWord(in: header, at: Place.lock)
     elements = SharedSpot(in: header, at: Place.elements)
     room = SharedSpot(in: header, at: Place.room)
     allDone = SharedSpot(in: header, at: Place.allDone)
+    users = QueueUsers(in: header, at: Place.users, upTo: Place.end)
   }
 
-  private static func damaged(_ what: String) -> SharedMemoryError {
+  static func damaged(_ what: String) -> SharedMemoryError {
     SharedMemoryError(operation: "reading a shared queue", reason: "its memory \(what)")
   }
 
@@ -95,6 +105,7 @@ internal import Synchronization
 
   private var commit: UnsafeMutablePointer<Atomic<UInt64>> { unsafe header.word64(at: Place.commit) }
 
+  @inline(__always)
   private func read(copy: UInt64) -> RingState {
     let words = unsafe header.word64(at: Place.states + Int(copy & 1) * 8 * RingState.wordCount)
     func word(_ index: Int) -> UInt64 { unsafe words[index].load(ordering: .relaxed) }
@@ -103,6 +114,7 @@ internal import Synchronization
       isShutDown: word(7))
   }
 
+  @inline(__always)
   private func write(_ state: RingState, copy: UInt64) {
     let words = unsafe header.word64(at: Place.states + Int(copy & 1) * 8 * RingState.wordCount)
     unsafe words[0].store(state.head, ordering: .relaxed)
@@ -127,32 +139,47 @@ internal import Synchronization
     }
   }
 
-  /// Makes one change under the lock; `body` gets the state and says what becomes of it, nil for no change.
-  private func change<Failure: Error>(_ body: (inout RingState) throws(Failure) -> Bool) throws(Failure) {
+  /// Makes one change under the lock; `body` gets the state and says what becomes of it, false for no change. `after` runs
+  /// under the lock too, when the change is made.
+  @inline(__always)
+  private func change<Failure: Error>(
+    after: () -> Void = {}, _ body: (inout RingState) throws(Failure) -> Bool
+  ) throws(Failure) {
     acquire()
-    defer { unsafe spindle_shared_lock_release(lock) }
+    // Sequentially consistent on the way out: step W2 of the spots' wakers, see `SharedSpot.wakeAfterExchange`.
+    defer { lock.release() }
     let now = unsafe commit.pointee.load(ordering: .relaxed)
     var state = read(copy: now)
-    left = nil
+    unsafe left = nil
     guard try body(&state) else { return }
+    FaultPoint.ringWritten.reach()
     // Peekers that see any of what is written now see the word that made the other copy valid.
     atomicMemoryFence(ordering: .releasing)
     write(state, copy: now + 1)
+    FaultPoint.ringStateWritten.reach()
     unsafe commit.pointee.store(now + 1, ordering: .releasing)
-    if let left { file.release(Int(left)..<2 * Int(left)) }
+    FaultPoint.ringCommitted.reach()
+    after()
+    FaultPoint.ringNoted.reach()
+    if let left = unsafe left { file.release(Int(left)..<2 * Int(left)) }
   }
 
+  @inline(__always)
   private func acquire() {
-    var spin = SpinPolicy()
-    var result = unsafe spindle_shared_lock_try(lock)
-    while result == Int32(spindle_shared_lock_busy), spin.pauseOrYield() {
-      result = unsafe spindle_shared_lock_try(lock)
-    }
-    if result == Int32(spindle_shared_lock_busy) { result = unsafe spindle_shared_lock_acquire(lock) }
-    if result == Int32(spindle_shared_lock_owner_died) {
-      unsafe header.word64(at: Place.deaths).pointee.wrappingAdd(1, ordering: .relaxed)
-    }
-    if result > 0 { mistake("the memory of a shared queue was overwritten: its lock fails with error \(result)") }
+    if case .takenOver = lock.acquire() { mend() }
+  }
+
+  /// The state is whole; but who died may have made a change and not noted who did it.
+  @inline(never)
+  private func mend() {
+    unsafe header.word64(at: Place.deaths).pointee.wrappingAdd(1, ordering: .relaxed)
+    let now = unsafe commit.pointee.load(ordering: .relaxed)
+    var state = read(copy: now)
+    let lost = users.reconcile(takes: state.takes, puts: state.puts, done: &state.done)
+    atomicMemoryFence(ordering: .releasing)
+    write(state, copy: now + 1)
+    unsafe commit.pointee.store(now + 1, ordering: .releasing)
+    if lost > 0 { allDone.wakeAll() }
   }
 
   // MARK: Records
@@ -164,7 +191,6 @@ internal import Synchronization
 
   /// Puts a record in if it can be done at once.
   func put(_ record: UnsafeRawBufferPointer) -> Outcome {
-    if let outcome = refusalOfPut(peek()) { return outcome }
     var outcome = Outcome.done
     do throws(SharedMemoryError) {
       try change { (state) throws(SharedMemoryError) in
@@ -172,20 +198,58 @@ internal import Synchronization
           outcome = refusal
           return false
         }
-        let need = Self.recordHeader + (UInt64(record.count) + 7) & ~7
-        try makeRoom(for: need, &state)
-        var length = UInt64(record.count)
-        unsafe withUnsafeBytes(of: &length) { unsafe copy($0, to: state.tail) }
-        unsafe copy(record, to: state.tail + Self.recordHeader)
-        state.tail += need
-        state.puts += 1
+        unsafe try append(record, mark: 0, &state)
         return true
       }
     } catch {
       return .failed(error)
     }
-    if case .done = outcome { elements.wake() }
+    if case .done = outcome { elements.wakeAfterExchange() }
     return outcome
+  }
+
+  /// Puts an element with descriptors in if it can be done at once; there must be a line.
+  func put(_ packet: inout PacketSocket.Packet) -> Outcome {
+    var outcome = Outcome.done
+    do throws(SharedMemoryError) {
+      try change { (state) throws(SharedMemoryError) in
+        if let refusal = refusalOfPut(state) {
+          outcome = refusal
+          return false
+        }
+        // Room for the record first: a packet that was sent cannot be taken back. One that was sent by who dies now has
+        // no record, and is dropped by whoever takes the next.
+        try makeRoom(for: 2 * Self.recordHeader, &state)
+        let packets = unsafe header.word64(at: Place.packets)
+        var number = unsafe packets.pointee.load(ordering: .relaxed) + 1
+        unsafe packets.pointee.store(number, ordering: .relaxed)
+        guard try line!.send(&packet, number) else {
+          outcome = .mustWait
+          return false
+        }
+        FaultPoint.ringPacketSent.reach()
+        unsafe try withUnsafeBytes(of: &number) { (bytes) throws(SharedMemoryError) in
+          unsafe try append(bytes, mark: Self.isPacket, &state)
+        }
+        return true
+      }
+    } catch {
+      return .failed(error)
+    }
+    if case .done = outcome { elements.wakeAfterExchange() }
+    return outcome
+  }
+
+  @inline(__always)
+  private func append(
+    _ record: UnsafeRawBufferPointer, mark: UInt64, _ state: inout RingState
+  ) throws(SharedMemoryError) {
+    let need = Self.recordHeader + (UInt64(record.count) + 7) & ~7
+    try makeRoom(for: need, &state)
+    unsafe word(at: state.tail).pointee = UInt64(record.count) | mark
+    unsafe copy(record, to: state.tail + Self.recordHeader)
+    state.tail += need
+    state.puts += 1
   }
 
   private func refusalOfPut(_ state: RingState) -> Outcome? {
@@ -194,37 +258,83 @@ internal import Synchronization
     return capacity > 0 && state.count >= capacity ? .mustWait : nil
   }
 
+  /// An element on its way out.
+  struct Element: ~Copyable {
+    var parcel = SharedParcel()
+    /// In place of the parcel, when it came with descriptors.
+    var arrival: PacketSocket.Arrival?
+  }
+
   /// Moves the next record out if it can be done at once.
-  func take(_ parcel: inout SharedParcel) -> Outcome {
-    if let outcome = refusalOfTake(peek()) { return outcome }
+  func take(_ element: inout Element) -> Outcome {
+    take(packet: { (arrival: consuming PacketSocket.Arrival) in element.arrival = consume arrival }) {
+      (count, position) throws(SharedMemoryError) in
+      try element.parcel.allocate(Int(count))
+      unsafe copy(from: position, to: element.parcel.bytes)
+    }
+  }
+
+  /// Moves the next record out to `target`, whose size it must have.
+  func take(into target: UnsafeMutableRawBufferPointer) -> Outcome {
+    take(packet: { (_: consuming PacketSocket.Arrival) in }) { (count, position) throws(SharedMemoryError) in
+      guard count == target.count else { throw Self.damaged("holds an element of another type") }
+      unsafe copy(from: position, to: target)
+    }
+  }
+
+  @inline(__always)
+  private func take(
+    packet: (consuming PacketSocket.Arrival) -> Void,
+    move: (UInt64, UInt64) throws(SharedMemoryError) -> Void
+  ) -> Outcome {
     var outcome = Outcome.done
+    var hasFreedLine = false
+    var lost: UInt64 = 0
     do throws(SharedMemoryError) {
-      try change { (state) throws(SharedMemoryError) in
-        if let refusal = refusalOfTake(state) {
-          outcome = refusal
-          return false
+      try change(after: { users.noteTake(lost: lost) }) { (state) throws(SharedMemoryError) in
+        while true {
+          if let refusal = refusalOfTake(state) {
+            outcome = refusal
+            // Elements whose reader died with their packet have left all the same.
+            return lost > 0
+          }
+          try mapRing(state)
+          let word = unsafe word(at: state.head).pointee
+          let length = word & ~Self.isPacket
+          // Never believed before it is compared with what is there.
+          guard state.used >= Self.recordHeader, length <= state.used - Self.recordHeader,
+            Self.recordHeader + (length + 7) & ~7 <= state.used
+          else { throw Self.damaged("holds a record of \(length) bytes where \(state.used) are in use") }
+          var isLost = false
+          if word & Self.isPacket != 0 {
+            guard let line, length == 8 else { throw Self.damaged("holds the mark of a packet where there is none") }
+            hasFreedLine = true
+            var arrival = line.receive(unsafe self.word(at: state.head + Self.recordHeader).pointee)
+            if let arrival = arrival.take() {
+              packet(arrival)
+              FaultPoint.ringPacketReceived.reach()
+            } else {
+              isLost = true
+            }
+          } else {
+            try move(length, state.head + Self.recordHeader)
+          }
+          state.head += Self.recordHeader + (length + 7) & ~7
+          state.takes += 1
+          if state.count == 0 {
+            guard state.used == 0 else { throw Self.damaged("holds \(state.used) bytes that are no record") }
+            giveBack(&state)
+          }
+          if !isLost { return true }
+          lost += 1
+          state.done = min(state.done + 1, state.puts)
         }
-        try mapRing(state)
-        var length: UInt64 = 0
-        unsafe withUnsafeMutableBytes(of: &length) { unsafe copy(from: state.head, to: $0) }
-        // Never believed before it is compared with what is there.
-        guard state.used >= Self.recordHeader, length <= state.used - Self.recordHeader,
-          Self.recordHeader + (length + 7) & ~7 <= state.used
-        else { throw Self.damaged("holds a record of \(length) bytes where \(state.used) are in use") }
-        try parcel.allocate(Int(length))
-        unsafe copy(from: state.head + Self.recordHeader, to: parcel.bytes)
-        state.head += Self.recordHeader + (length + 7) & ~7
-        state.takes += 1
-        if state.count == 0 {
-          guard state.used == 0 else { throw Self.damaged("holds \(state.used) bytes that are no record") }
-          giveBack(&state)
-        }
-        return true
       }
     } catch {
       return .failed(error)
     }
-    if case .done = outcome, capacity > 0 { room.wake() }
+    if case .done = outcome, capacity > 0 || hasFreedLine { room.wakeAfterExchange() }
+    if lost > 0 { allDone.wakeAll() }
     return outcome
   }
 
@@ -241,8 +351,12 @@ internal import Synchronization
     var isLast = false
     var isWrong = false
     change { state in
-      isWrong = state.done >= state.puts
-      if isWrong { return false }
+      if state.done >= state.puts {
+        // Late, for an element whose reader was thought to have died with it.
+        isWrong = !users.takeBackLoss()
+        return false
+      }
+      users.noteDone()
       state.done += 1
       isLast = state.done == state.puts
       return true
@@ -256,15 +370,32 @@ internal import Synchronization
     return state.done == state.puts
   }
 
+  /// Counts what the dead had taken and not done as lost. Asks at most once in a while unless `always`.
+  func patrol(always: Bool = false) {
+    for (place, key) in users.dead(always: always) {
+      var isAny = false
+      change { state in
+        let lost = users.bury(place, key)
+        state.done = min(state.done + lost, state.puts)
+        isAny = lost > 0
+        return isAny
+      }
+      if isAny { allDone.wakeAll() }
+    }
+  }
+
   /// Refuses puts from now on; `immediate` drops what is in it and counts it as done.
   func close(immediate: Bool) {
-    change { state in
+    var dropped: UInt64 = 0
+    change(after: { users.noteDrop(dropped) }) { state in
       if !immediate && state.isShutDown != 0 { return false }
       state.isShutDown = 1
       if immediate, state.isPlausible {
+        dropped = state.count
         state.done = min(state.done + state.count, state.puts)
         state.takes = state.puts
         state.head = state.tail
+        line?.empty()
         giveBack(&state)
       }
       return true
@@ -272,81 +403,6 @@ internal import Synchronization
     elements.wakeAll()
     room.wakeAll()
     if immediate { allDone.wakeAll() }
-  }
-
-  // MARK: The memory of the ring; all under the lock
-
-  /// Maps the place that is in use, which another process may have changed.
-  private func mapRing(_ state: RingState) throws(SharedMemoryError) {
-    if ringSize == state.size { return }
-    ring = try map(state.size)
-    ringSize = state.size
-  }
-
-  private func map(_ size: UInt64) throws(SharedMemoryError) -> SharedMapping {
-    guard try UInt64(file.byteCount()) >= 2 * size else { throw Self.damaged("is smaller than its ring") }
-    return try SharedMapping(file, Int(size)..<2 * Int(size))
-  }
-
-  /// Sees to it that `need` more bytes can be written at the tail.
-  private func makeRoom(for need: UInt64, _ state: inout RingState) throws(SharedMemoryError) {
-    try mapRing(state)
-    if state.used + need > state.size { try grow(to: state.used + need, &state) }
-    // Up to here the memory has been given to us, or the ring has gone round once and all of it has.
-    let end = min(state.tail & (state.size - 1) + need, state.size)
-    if end > state.committed {
-      let target = min((end + Self.commitStep - 1) & ~(Self.commitStep - 1), state.size)
-      try file.commit(Int(state.size + state.committed)..<Int(state.size + target))
-      state.committed = target
-    }
-  }
-
-  /// Moves the records to a larger place. Nothing of it counts before the state is committed.
-  private func grow(to count: UInt64, _ state: inout RingState) throws(SharedMemoryError) {
-    guard count <= RingState.lastSize else {
-      throw SharedMemoryError(operation: "growing a shared queue to \(count) bytes", reason: "no queue may be so large")
-    }
-    let size = UInt64(1) << UInt64(UInt64.bitWidth - (count - 1).leadingZeroBitCount)
-    try file.grow(to: 2 * Int(size))
-    let larger = try map(size)
-    // A place that was in use before, and was given back by somebody who died meanwhile, may still hold memory.
-    let used = state.used
-    try file.commit(Int(size)..<Int(size + used + 1))
-    unsafe copy(from: state.head, to: UnsafeMutableRawBufferPointer(start: larger.base, count: Int(used)))
-    let old = state.size
-    state.size = size
-    state.head = 0
-    state.tail = used
-    state.committed = used
-    ring = larger
-    ringSize = size
-    left = old
-  }
-
-  /// An empty ring that has become large gives its memory back to the system.
-  private func giveBack(_ state: inout RingState) {
-    guard state.size > Self.keptSize else { return }
-    left = state.size
-    state.size = RingState.firstSize
-    state.head = 0
-    state.tail = 0
-    state.committed = 0
-  }
-
-  private func copy(_ bytes: UnsafeRawBufferPointer, to position: UInt64) {
-    guard let source = bytes.baseAddress, bytes.count > 0 else { return }
-    let offset = Int(position & (ringSize - 1))
-    let first = min(bytes.count, Int(ringSize) - offset)
-    unsafe (ring!.base + offset).copyMemory(from: source, byteCount: first)
-    if first < bytes.count { unsafe ring!.base.copyMemory(from: source + first, byteCount: bytes.count - first) }
-  }
-
-  private func copy(from position: UInt64, to bytes: UnsafeMutableRawBufferPointer) {
-    guard let target = bytes.baseAddress, bytes.count > 0 else { return }
-    let offset = Int(position & (ringSize - 1))
-    let first = min(bytes.count, Int(ringSize) - offset)
-    unsafe target.copyMemory(from: ring!.base + offset, byteCount: first)
-    if first < bytes.count { unsafe (target + first).copyMemory(from: ring!.base, byteCount: bytes.count - first) }
   }
 
   // MARK: For tests
@@ -357,7 +413,7 @@ internal import Synchronization
   /// Runs `body` in the middle of a put: a record and a state are written that are never committed.
   func interruptedPut(_ body: () -> Void) {
     acquire()
-    defer { unsafe spindle_shared_lock_release(lock) }
+    defer { lock.release() }
     let now = unsafe commit.pointee.load(ordering: .relaxed)
     var state = read(copy: now)
     if (try? mapRing(state)) != nil, state.size - state.used >= 16 {

@@ -1,0 +1,160 @@
+internal import CSpindle
+internal import SpindleGround
+internal import Synchronization
+
+/// Which processes have taken how many elements out of a queue, and have said of how many that they are done.
+///
+/// So it is known what those who died had in their hands. A table of lines, one for each process that takes elements; who finds
+/// no place in it (so many others are there) counts in the line of nobody. All under the queue's lock.
+///
+/// What a table says follows what the queue's state says: the state is committed first. Who is killed in between leaves a
+/// state that has one element more taken than all lines together: `reconcile`, at the taking over of the lock, counts
+/// it as lost. (And `done` the other way round: the line first, so that what is in the line has happened.)
+// SAFETY: the words are atomic, and changed under the queue's lock only; whoever has this value keeps the mapping.
+@safe struct QueueUsers: @unchecked Sendable {
+  /// A line: the process, elements taken, elements done. The first is nobody's.
+  private static let lineSize = 64
+  private static let key = 0, taken = 1, done = 2
+  /// Only in the first line: elements lost; not 0, somebody has said done for what it had not taken; when the dead were looked for.
+  private static let lost = 3, unowned = 4, looked = 5, used = 6
+  private static let interval: UInt64 = 10_000_000
+
+  private let words: UnsafeMutablePointer<Atomic<UInt64>>
+  private let lineCount: Int
+  /// Which line was this process's last time; belongs to the queue's lock.
+  private let hint: Hint
+
+  private final class Hint: @unchecked Sendable {
+    // SAFETY: exclusive by the queue's lock.
+    @exclusivity(unchecked) var line = 0
+  }
+
+  init(in mapping: SharedMapping, at offset: Int, upTo end: Int) {
+    unsafe words = mapping.word64(at: offset)
+    lineCount = (end - offset) / Self.lineSize
+    hint = Hint()
+  }
+
+  @inline(__always)
+  private func get(_ line: Int, _ word: Int) -> UInt64 { unsafe words[8 * line + word].load(ordering: .relaxed) }
+
+  @inline(__always)
+  private func set(_ line: Int, _ word: Int, _ value: UInt64) {
+    unsafe words[8 * line + word].store(value, ordering: .relaxed)
+  }
+
+  private var usedLines: Int { min(Int(truncatingIfNeeded: get(0, Self.used)) + 1, lineCount) }
+
+  /// The line of this process, made when it has none; 0 when there is no place.
+  @inline(__always)
+  private func mine() -> Int {
+    let me = spindle_process_key(), line = unsafe hint.line
+    return get(line, Self.key) == me ? line : find(me)
+  }
+
+  @inline(never)
+  private func find(_ me: UInt64) -> Int {
+    let used = usedLines
+    var line = (1..<used).first { get($0, Self.key) == me } ?? (1..<used).first { get($0, Self.key) == 0 }
+    if line == nil, used < lineCount {
+      line = used
+      set(0, Self.used, UInt64(used))
+    }
+    guard let line else { return 0 }
+    if get(line, Self.key) != me {
+      set(line, Self.taken, 0)
+      set(line, Self.done, 0)
+      set(line, Self.key, me)
+    }
+    unsafe hint.line = line
+    return line
+  }
+
+  // MARK: As the queue changes
+
+  /// One element was taken by this process, after `lost` that were gone.
+  @inline(__always)
+  func noteTake(lost: UInt64) {
+    let line = mine()
+    set(line, Self.taken, get(line, Self.taken) &+ 1)
+    if lost > 0 { noteGone(lost) }
+  }
+
+  @inline(never)
+  private func noteGone(_ lost: UInt64) {
+    set(0, Self.taken, get(0, Self.taken) &+ lost)
+    set(0, Self.done, get(0, Self.done) &+ lost)
+    set(0, Self.lost, get(0, Self.lost) &+ lost)
+  }
+
+  func noteDone() {
+    let line = mine()
+    if get(line, Self.taken) == get(line, Self.done) {
+      // For what another process has taken: from now on nobody knows who has what in its hands.
+      set(0, Self.unowned, 1)
+      set(0, Self.done, get(0, Self.done) &+ 1)
+    } else {
+      set(line, Self.done, get(line, Self.done) &+ 1)
+    }
+  }
+
+  /// Elements that are dropped count as taken and done.
+  func noteDrop(_ count: UInt64) {
+    set(0, Self.taken, get(0, Self.taken) &+ count)
+    set(0, Self.done, get(0, Self.done) &+ count)
+  }
+
+  // MARK: Deaths
+
+  /// Compares with the state after somebody died under the lock; mends `done`, returns how many were lost.
+  func reconcile(takes: UInt64, puts: UInt64, done: inout UInt64) -> UInt64 {
+    var taken: UInt64 = 0, finished: UInt64 = 0
+    for line in 0..<usedLines {
+      taken &+= get(line, Self.taken)
+      finished &+= get(line, Self.done)
+    }
+    // One call was under way, so one element at most, or some that were gone already: more is damage.
+    let lost = takes >= taken && takes - taken < 1 << 20 ? takes - taken : 0
+    if lost > 0 { noteGone(lost) }
+    done = min(max(done, finished &+ lost), puts)
+    return lost
+  }
+
+  /// The lines of processes that have ended.
+  func dead(always: Bool) -> [(line: Int, key: UInt64)] {
+    let now = UInt64(bitPattern: spindle_now())
+    let before = get(0, Self.looked)
+    if !always {
+      guard now &- before >= Self.interval,
+        unsafe words[Self.looked].compareExchange(expected: before, desired: now, ordering: .relaxed).exchanged
+      else { return [] }
+    }
+    return (1..<max(usedLines, 1)).compactMap { line in
+      let key = get(line, Self.key)
+      return key == 0 || ProcessKey(rawValue: key).lives() ? nil : (line, key)
+    }
+  }
+
+  /// Frees the line of a dead process; returns how many elements it had in its hands, counted as lost from now on.
+  func bury(_ line: Int, _ key: UInt64) -> UInt64 {
+    guard get(line, Self.key) == key else { return 0 }
+    let taken = get(line, Self.taken), done = get(line, Self.done)
+    let held = taken > done && get(0, Self.unowned) == 0 ? taken - done : 0
+    set(0, Self.taken, get(0, Self.taken) &+ taken)
+    set(0, Self.done, get(0, Self.done) &+ done &+ held)
+    set(0, Self.lost, get(0, Self.lost) &+ held)
+    set(line, Self.taken, 0)
+    set(line, Self.done, 0)
+    set(line, Self.key, 0)
+    return held
+  }
+
+  /// Somebody says done of what was thought lost.
+  func takeBackLoss() -> Bool {
+    let lost = get(0, Self.lost)
+    if lost > 0 { set(0, Self.lost, lost - 1) }
+    return lost > 0
+  }
+
+  var lostCount: Int { Int(clamping: get(0, Self.lost)) }
+}
