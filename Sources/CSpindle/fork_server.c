@@ -6,13 +6,14 @@
 //   F2 makes a control socket, sends one end
 //      of it with name and flags
 //   F3 may write to its own end at once        Z2 receives, clones               W1 is a child of the program, not of
-//                                              Z3 tells the number on the           the server; looks whether that lives
-//                                                 worker's socket, closes it      W2 says hello with its own number
+//                                              Z3 tells the number on its own       the server; looks whether that lives
+//                                                 socket, closes the worker's     W2 says hello with its own number
 //   F4 knows the worker from Z3 or W2          Z4 waits for the next (Z2)        W3 is a worker like any other
 //
 // Whoever dies: the worker's socket is held by the message in flight, then by the server, then by the worker, and by nobody
-// else. So its end (F2's other side) says for certain that there is no worker, or that there is none any more; and as both
-// tell the number, the program knows a worker also when the server died between Z2 and Z3. Nothing waits for a reply.
+// else. When it has closed (F2's other side) before either told the number, the worker has died early, and Z3 is still to
+// come; or the server has died, and its end says for certain that there is no worker. When the server dies between Z2 and Z3,
+// W2 tells. Only when both are killed in that moment does the program never learn of a child that it would have to reap.
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -182,8 +183,10 @@ static void serve(const struct request *request) {
     return;
   }
   spindle_fault_at(spindle_fault_after_fork, request->body.flags);
-  struct spindle_introduction introduction = {.process = (int32_t)process, .has_pidfd = 1};
-  (void)spindle_send_frame(request->control, spindle_frame_forked, &introduction, sizeof introduction, &pidfd, 1);
+  // Not on the worker's socket, where it could come in between two parts of something that the worker sends.
+  struct spindle_introduction introduction = {
+      .id = request->body.id, .process = (int32_t)process, .has_pidfd = 1};
+  (void)spindle_send_frame(spindle_worker_control, spindle_frame_forked, &introduction, sizeof introduction, &pidfd, 1);
   close(pidfd);
 }
 

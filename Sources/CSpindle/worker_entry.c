@@ -69,7 +69,7 @@ const char *spindle_worker_name(void) { return worker.name; }
 
 // ---- C2 and C3: the constructor ----
 
-// In one piece, for the fork server and its worker write to the same socket.
+// In one piece, which is all the more likely to go through.
 bool spindle_send_frame(int control, uint32_t kind, const void *payload, size_t length, const int32_t *descriptors,
                         size_t descriptor_count) {
   struct {

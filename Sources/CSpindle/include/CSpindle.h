@@ -217,8 +217,8 @@ enum {
   /// Program to fork server: fork a worker. The payload is a `spindle_fork_request`; the first descriptor is the worker's
   /// control socket, then come standard output and standard error as far as it has them.
   spindle_frame_fork = 4,
-  /// From the fork server, on the new worker's control socket: who it is. The payload is a `spindle_introduction`. It may come
-  /// before or after the worker's own hello, which says the same.
+  /// From the fork server: who the new worker is. The payload is a `spindle_introduction`. It may come before or after the
+  /// worker's own hello, which says the same.
   spindle_frame_forked = 5,
   /// The first kind that the layers above may use.
   spindle_frame_first_message = 16,
@@ -229,6 +229,8 @@ enum {
 
 /// Who a worker is: the descriptors that come with it are a pidfd, then memory that holds the report of a crash.
 struct spindle_introduction {
+  /// From the request; 0 in a hello.
+  uint64_t id;
   int32_t process;
   uint8_t has_pidfd, has_report, reserved[2];
 };
@@ -246,6 +248,7 @@ enum spindle_start_flags {
   spindle_start_fault_shift = 8,
 };
 struct spindle_fork_request {
+  uint64_t id;
   uint32_t flags;
   char name[124];
 };

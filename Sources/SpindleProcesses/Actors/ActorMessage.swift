@@ -96,8 +96,12 @@ struct ActorNodeDeath: Codable, Sendable {
   var pid: Int32
   var exitStatus: ProcessExitStatus
   var detail: String?
+  var peakResidentMemory: Int?
+  var backtrace: String?
 
   func error(call: String?) -> WorkerDiedError {
-    WorkerDiedError(worker: worker, pid: pid, exitStatus: exitStatus, call: call, detail: detail)
+    WorkerDiedError(
+      worker: worker, pid: pid, exitStatus: exitStatus, call: call, detail: detail,
+      peakResidentMemory: peakResidentMemory, backtrace: backtrace)
   }
 }

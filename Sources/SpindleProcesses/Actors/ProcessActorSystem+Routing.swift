@@ -65,7 +65,8 @@ extension ProcessActorSystem {
   /// A child of this process has ended. On the supervisor's thread.
   func processEnded(_ process: ActorProcess, _ pid: Int32?, _ end: WorkerProcess.End) {
     var death = ActorNodeDeath(
-      node: process.node, worker: process.name, pid: pid ?? 0, exitStatus: end.exitStatus, detail: end.detail)
+      node: process.node, worker: process.name, pid: pid ?? 0, exitStatus: end.exitStatus, detail: end.detail,
+      peakResidentMemory: end.peakResidentMemory, backtrace: end.backtrace)
     if let error = end.startError { death.detail = "\(error)" }
     _ = state.withLock { $0.processes.removeValue(forKey: process.node.path.last!) }
     let wasAsked = process.wasDismissed

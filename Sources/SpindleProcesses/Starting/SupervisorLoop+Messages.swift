@@ -53,7 +53,7 @@ extension SupervisorLoop {
         for ticket in forkServerTickets { ticket.finish(nil) }
         forkServerTickets = []
       }
-    case .forked, .hello: introduce(id, frame)
+    case .forked where children[id]!.isForkServer, .hello: introduce(id, frame)
     case .refusal:
       children[id]!.refusal = String(decoding: frame.bytes, as: UTF8.self)
     default:
@@ -64,15 +64,15 @@ extension SupervisorLoop {
 
   private mutating func closeControl(_ id: UInt64) {
     guard let control = children[id]!.control else { return }
-    if children[id]!.forking != nil { return loseFork(id) }
     _ = spindle_epoll_set(epoll!.number, control.number, 0, 0, false)
     children[id]!.control = nil
     children[id]!.writing = []
+    if children[id]!.forking != nil { loseFork(id) }
     // One that cannot hear requests is no use; whoever it was asked for finds out by the other sockets.
     if id == forkServer {
       forkServer = nil
       Supervisor.forkServer = nil
-      children[id]!.worker.kill()
+      children[id]?.worker.kill()
     }
   }
 }

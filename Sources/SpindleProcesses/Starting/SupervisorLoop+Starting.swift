@@ -156,17 +156,19 @@ extension SupervisorLoop {
       return forking.ticket.finish(problem)
     }
     let request = ControlFrame(
-      forking: worker.options, again: forking.attempts > 1, over: control, outputs: made.map(\.theirs))
+      forking: worker.options, id, again: forking.attempts > 1, over: control, outputs: made.map(\.theirs))
     children[forking.server]!.writing.append(FrameWriter(request))
     write(forking.server)
     write(id)
   }
 
   /// The worker's own hello, or what its fork server says of it: whichever comes first tells who it is. (F4)
-  mutating func introduce(_ id: UInt64, _ frame: ControlFrame) {
+  mutating func introduce(_ sender: UInt64, _ frame: ControlFrame) {
     guard frame.bytes.count == MemoryLayout<spindle_introduction>.size else { return }
     // SAFETY: exactly the bytes of a structure of integers.
     let said = unsafe frame.bytes.withUnsafeBytes { unsafe $0.loadUnaligned(as: spindle_introduction.self) }
+    let id = children[sender]!.isForkServer ? said.id : sender
+    guard children[id] != nil else { return }  // ended since
     var descriptors = frame.descriptors[...]
     let pidfd = said.has_pidfd != 0 ? descriptors.popFirst() : nil
     if said.has_report != 0 { children[id]!.crashReport = descriptors.popFirst() }
@@ -182,18 +184,11 @@ extension SupervisorLoop {
     forking.ticket.finish(nil)
   }
 
-  /// The socket of a worker that nobody has told of has closed: it was never forked. Its fork server has refused, or is
-  /// dying, else it would hold the socket. What is to be done is known when that has ended.
+  /// The socket of a worker that nobody has told of has closed. It has died already, and its fork server is about to say so;
+  /// or it was never forked, because that refused, or is dying: then what is to be done is known when it has ended.
   mutating func loseFork(_ id: UInt64) {
-    let child = forget(id)
-    let forking = child.forking!
-    if let refusal = child.refusal ?? child.detail {
-      return forking.ticket.finish(
-        ProcessStartError(worker: child.worker.name, operation: "forking a worker", reason: refusal))
-    }
-    guard let server = children[forking.server] else { return forkAgain(child.worker, forking) }
-    server.worker.kill()
-    children[forking.server]!.orphans.append((child.worker, forking))
+    let child = children[id]!
+    if child.refusal != nil || children[child.forking!.server] == nil { forkAgain(id) }
   }
 
   /// The fork server has ended: of those it was asked for, some may have no process.
@@ -210,10 +205,19 @@ extension SupervisorLoop {
       for ticket in forkServerTickets { ticket.finish(error) }
       forkServerTickets = []
     }
-    for (worker, forking) in server.orphans { forkAgain(worker, forking, end.startError) }
+    let lost = children.filter { $0.value.forking?.server == id && $0.value.control == nil }
+    for orphan in lost.keys.sorted() { forkAgain(orphan, end.startError) }
   }
 
-  private mutating func forkAgain(_ worker: WorkerProcess, _ forking: Forking, _ reason: ProcessStartError? = nil) {
+  /// There is no process for this start, and will be none: once more, or the reason why not.
+  private mutating func forkAgain(_ id: UInt64, _ reason: ProcessStartError? = nil) {
+    let child = forget(id)
+    let worker = child.worker
+    let forking = child.forking!
+    if let refusal = child.refusal ?? child.detail {
+      return forking.ticket.finish(
+        ProcessStartError(worker: worker.name, operation: "forking a worker", reason: refusal))
+    }
     if forkServerRefusal != nil {
       worker.putBack(forking.frames)
       return forking.ticket.finish(spawn(worker))
@@ -252,13 +256,15 @@ extension WorkerProcess.Options {
 extension ControlFrame {
   /// What the fork server is asked for.
   fileprivate init(
-    forking options: WorkerProcess.Options, again: Bool, over control: OwnedDescriptor, outputs: [OwnedDescriptor]
+    forking options: WorkerProcess.Options, _ id: UInt64, again: Bool, over control: OwnedDescriptor,
+    outputs: [OwnedDescriptor]
   ) {
     var options = options
     #if DEBUG
       if again { options.startFault = 0 }
     #endif
     var request = spindle_fork_request()
+    request.id = id
     request.flags = options.flags
     var descriptors = [control]
     let streams: [(Int32, UInt32)] = [(1, spindle_start_has_output.rawValue), (2, spindle_start_has_error.rawValue)]

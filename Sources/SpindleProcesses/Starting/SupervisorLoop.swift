@@ -7,7 +7,7 @@ struct SupervisorLoop {
     let worker: WorkerProcess
     /// nil while only the fork server knows the process.
     var pidfd: OwnedDescriptor?
-    /// nil once the child has closed its end.
+    /// nil once the child has closed its end. Without a process, that means: dead already, or never forked.
     var control: OwnedDescriptor?
     var reader = FrameReader()
     var writing: [FrameWriter] = []
@@ -22,8 +22,6 @@ struct SupervisorLoop {
     var forking: Forking?
     /// Whether it is a fork server.
     var isForkServer = false
-    /// A fork server's: those that its death has left without a process.
-    var orphans: [(worker: WorkerProcess, forking: Forking)] = []
 
     /// Still to say hello, and not yet killed for its silence.
     var isSilent: Bool { !saidHello && detail == nil }

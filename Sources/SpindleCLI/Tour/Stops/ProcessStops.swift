@@ -75,6 +75,36 @@ let processStops: [Stop] = [
     print(p.isAlive, p.exitStatus == .exited(0))
   },
   Stop(
+    "mp.set_start_method('forkserver'): for one child, or for one pool",
+    swift: #"""
+      try ForkServer.start()
+      let p = ChildProcess(target: { (n: Int) in n * n }, 9, startMethod: .forkServer)
+      p.start()
+      print(try p.join(), ForkServer.pid != nil)
+      """#,
+    prints: ["81 true"]
+  ) { print in
+    try ForkServer.start()
+    let p = ChildProcess(target: { (n: Int) in n * n }, 9, startMethod: .forkServer)
+    p.start()
+    print(try p.join(), ForkServer.pid != nil)
+  },
+  Stop(
+    "os.setpgrp() in the child, os.killpg(p.pid, 9): the programs it has started end with it",
+    swift: #"""
+      let p = ChildProcess(target: { while true { pause() } }, processGroup: .own)
+      p.start()
+      p.kill()
+      do { try p.join() } catch { print((error as? WorkerDiedError)?.exitStatus == .signalled(9)) }
+      """#,
+    prints: ["true"]
+  ) { print in
+    let p = ChildProcess(target: { while true { pause() } }, processGroup: .own)
+    p.start()
+    p.kill()
+    do { try p.join() } catch { print((error as? WorkerDiedError)?.exitStatus == .signalled(9)) }
+  },
+  Stop(
     "p.terminate(), p.kill()",
     swift: #"""
       let p = ChildProcess(target: { OSThread.sleep(for: .seconds(3600)) })
