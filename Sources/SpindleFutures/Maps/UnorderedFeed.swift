@@ -1,7 +1,7 @@
 import SpindleGround
 
-/// A map that goes on and gives the values as they come. Otherwise as `MapFeed`: at most `bufferSize` calls are in flight or done
-/// and unread, and the reader's asking for the next value tells that it has read the one before.
+/// A map that goes on and gives the values as they come. Otherwise as `MapFeed`: at most `bufferSize` calls are in
+/// flight or done and unread, and the reader's asking for the next value tells that it has read the one before.
 ///
 /// Belongs to one reader at a time, as an iterator does.
 package final class UnorderedFeed<Value: Sendable>: MapSource {
@@ -12,7 +12,8 @@ package final class UnorderedFeed<Value: Sendable>: MapSource {
   private var inFlight: Set<AnyFuture> = []
   private var wasRead = false
 
-  /// `pull` submits the next call and returns its future, nil after the last item. The first `bufferSize` calls are submitted now.
+  /// `pull` submits the next call and returns its future, nil after the last item. The first `bufferSize` calls are
+  /// submitted now.
   package init(bufferSize: Int, until deadline: Deadline = .never, pull: @escaping () -> Future<Value>?) {
     if bufferSize < 1 { mistake("mapUnordered(bufferSize: \(bufferSize)): the buffer holds at least one call") }
     self.bufferSize = bufferSize

@@ -1,17 +1,19 @@
 internal import Synchronization
 
-/// The encoded header of calls of one function with arguments and a result of certain types, as it stands at their front.
+/// The encoded header of calls of one function with arguments and a result of certain types, as it stands at their
+/// front.
 ///
-/// Naming a function and its types takes microseconds, so it is done once. The key is the type of the box, which says how
-/// the function is called and with which types, and the function's code; where the compiler has wrapped the function,
-/// the wrapper's context is a new object each time, and the key goes on with what it holds:
+/// Naming a function and its types takes microseconds, so it is done once. The key is the type of the box, which says
+/// how the function is called and with which types, and the function's code; where the compiler has wrapped the
+/// function, the wrapper's context is a new object each time, and the key goes on with what it holds:
 ///
 ///     (box type, wrapper's code, kind of its context)  ->  link
 ///     (link, the function's code, nothing)             ->  header
 @safe final class CallTarget: Sendable {
   /// A packed array of the header's bytes; empty for a link.
   let header: [UInt8]
-  /// What it is called between this process and others that have been told: never used again; 0 when there are too many.
+  /// What it is called between this process and others that have been told: never used again; 0 when there are too
+  /// many.
   let number: UInt32
 
   private static let count = Atomic<UInt32>(0)

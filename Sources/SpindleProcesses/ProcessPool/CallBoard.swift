@@ -1,17 +1,18 @@
 /// Which call runs where: the rules of a process pool as a value, without processes, threads or bytes.
 ///
-/// Somebody tells it what happened (`add`, `workerIsReady`, `workerFinished`, `workerEnded`, `close`) and then asks `next`
-/// for steps to take until there are none. Calls begin first in, first out.
+/// Somebody tells it what happened (`add`, `workerIsReady`, `workerFinished`, `workerEnded`, `close`) and then asks
+/// `next` for steps to take until there are none. Calls begin first in, first out.
 ///
 ///     starting ──► active ──► dismissed ──► gone
 ///
-/// An active worker has calls in hand: the first runs, the others have been handed ahead, so that it need not ask for each. How
-/// many that may be (`pace`) depends on how long its calls take: none while they are long, as there is nothing to gain then.
-/// Where calls handed ahead would wait behind a long one while another worker is idle, they are taken back: after `next` has
-/// been asked to the end, no call waits in a hand while a worker is idle, unless it could not be taken back.
+/// An active worker has calls in hand: the first runs, the others have been handed ahead, so that it need not ask for
+/// each. How many that may be (`pace`) depends on how long its calls take: none while they are long, as there is
+/// nothing to gain then. Where calls handed ahead would wait behind a long one while another worker is idle, they are
+/// taken back: after `next` has been asked to the end, no call waits in a hand while a worker is idle, unless it
+/// could not be taken back.
 ///
-/// A dismissed worker counts no more: however long it takes to end, others take its place. Workers are known by their seats,
-/// small numbers that are used again.
+/// A dismissed worker counts no more: however long it takes to end, others take its place. Workers are known by their
+/// seats, small numbers that are used again.
 package struct CallBoard<Call: Equatable> {
   package enum Step {
     /// Start a worker for this seat.
@@ -171,9 +172,9 @@ package struct CallBoard<Call: Equatable> {
 
   // MARK: What to do
 
-  /// The next step; nil when there is none until something else happens. `claim` is false for a call that was cancelled;
-  /// `withdraw` takes a call back from a worker, and is false when that has begun it; `hasRoom` says whether a busy worker
-  /// can be handed one more.
+  /// The next step; nil when there is none until something else happens. `claim` is false for a call that was
+  /// cancelled; `withdraw` takes a call back from a worker, and is false when that has begun it; `hasRoom` says
+  /// whether a busy worker can be handed one more.
   package mutating func next(
     claim: (Call) -> Bool, withdraw: (Call, Int) -> Bool, hasRoom: (Int) -> Bool
   ) -> Step? {

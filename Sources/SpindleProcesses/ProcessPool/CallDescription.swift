@@ -1,5 +1,5 @@
-/// What a call calls, for messages: the function's name as the program's symbols have it, its type where there are none, or the
-/// type of a job. Read from the bytes of a call, and only when something went wrong.
+/// What a call calls, for messages: the function's name as the program's symbols have it, its type where there are
+/// none, or the type of a job. Read from the bytes of a call, and only when something went wrong.
 func describeCall(_ call: [UInt8]) -> String {
   let header = try? unsafe call.withUnsafeBytes { bytes in
     var reader = unsafe WireReader(bytes)

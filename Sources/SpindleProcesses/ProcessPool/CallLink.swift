@@ -4,16 +4,17 @@ internal import Synchronization
 
 /// The memory that a pool and one of its workers share: a ring of slots, each for a call and then for its reply.
 ///
-/// `PROTOCOL.md` beside this file has the steps, which the code cites, and why they suffice. The n-th call handed to the
-/// worker lies in slot n modulo `depth`; its word says how far it has come:
+/// `PROTOCOL.md` beside this file has the steps, which the code cites, and why they suffice. The n-th call handed to
+/// the worker lies in slot n modulo `depth`; its word says how far it has come:
 ///
 ///     empty ──► offered ──► begun ──► replied ──► empty
 ///                  └──────► withdrawn ──────────► empty
 ///
-/// The parent makes the moves to `offered`, `withdrawn` and, after a reply, `empty`; the worker all others. Only `offered` has two
-/// ways out, so only there the two must agree: whoever's compare-and-exchange succeeds has the call.
-// SAFETY: words are atomic; the rest of a slot belongs to the parent while it is empty or replied, to the worker while it is begun.
-// The parent's side is used under the pool's lock, the worker's by the worker's own thread.
+/// The parent makes the moves to `offered`, `withdrawn` and, after a reply, `empty`; the worker all others. Only
+/// `offered` has two ways out, so only there the two must agree: whoever's compare-and-exchange succeeds has the
+/// call.
+// SAFETY: words are atomic; the rest of a slot belongs to the parent while it is empty or replied, to the worker
+// while it is begun. The parent's side is used under the pool's lock, the worker's by the worker's own thread.
 @safe final class CallLink: @unchecked Sendable {
   static let depth: UInt64 = 64
   static let headerSize = 512

@@ -3,12 +3,14 @@
 ///     let options = CallOptions(retries: 2, deadline: .seconds(5))
 ///     let future = pool.submit(parse, file, options: options)
 ///
-/// The deadline is the time that the call may run, counted from when its worker could begin it; time in line does not count.
-/// After that its worker is killed and replaced, and the future fails with `TimeoutError`, which names the call: a function in an
-/// endless loop, or a worker that was stopped, holds nobody up. Without a deadline a call may run for ever.
+/// The deadline is the time that the call may run, counted from when its worker could begin it; time in line does not
+/// count. After that its worker is killed and replaced, and the future fails with `TimeoutError`, which names the
+/// call: a function in an endless loop, or a worker that was stopped, holds nobody up. Without a deadline a call may
+/// run for ever.
 ///
-/// `retries` says that the call may be repeated when its worker dies, so many times: 0, the default, is never, because what
-/// it did before may not bear repeating. A call that passed its deadline is not repeated, nor one that threw an error.
+/// `retries` says that the call may be repeated when its worker dies, so many times: 0, the default, is never,
+/// because what it did before may not bear repeating. A call that passed its deadline is not repeated, nor one that
+/// threw an error.
 public struct CallOptions: Sendable, Hashable {
   /// How often the call may be begun anew after its worker died.
   public var retries: Int

@@ -3,9 +3,10 @@ internal import SpindleGround
 
 /// How many items of a map go into one call, when the caller has left it to us.
 ///
-/// Small enough that all workers have something to do to the end and that values come soon, large enough that handing a call over,
-/// some microseconds, costs little beside its work: about a millisecond's work, found by doubling from one item. Where the
-/// sequence knows how many items it has, there are at least four chunks for each worker, as in Python.
+/// Small enough that all workers have something to do to the end and that values come soon, large enough that handing
+/// a call over, some microseconds, costs little beside its work: about a millisecond's work, found by doubling from
+/// one item. Where the sequence knows how many items it has, there are at least four chunks for each worker, as in
+/// Python.
 final class ChunkSizes: Sendable {
   private static let aim: Int64 = 1_000_000
   private static let largest = 4096

@@ -7,8 +7,8 @@ internal import SpindleGround
 ///        │         │ ▲
 ///        │         ▼ │
 ///        └──► takenBack · inLine         cancelled; or the worker died before it began the call
-// SAFETY: `standing`, `stopRequested`, `losses`, `attempts` and `deadline` belong to the pool's lock. The bytes and the future belong to
-// it until the call is over, then to whoever ended the call.
+// SAFETY: `standing`, `stopRequested`, `losses`, `attempts` and `deadline` belong to the pool's lock. The bytes and
+// the future belong to it until the call is over, then to whoever ended the call.
 class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
   enum Standing {
     case inLine

@@ -2,13 +2,15 @@ internal import CSpindle
 internal import SpindleGround
 internal import Synchronization
 
-/// The memory that a pool shares with all its workers: the bell that wakes the pool, and the arena for calls too large for a slot.
+/// The memory that a pool shares with all its workers: the bell that wakes the pool, and the arena for calls too
+/// large for a slot.
 ///
 ///     0        the bell: a word that changes when somebody rings
 ///     4096     blocks, each a power of two long
 ///
-/// The parent alone hands out blocks and takes them back; a worker only reads a block of the call that it runs. What has been
-/// used is kept for the next call, up to `kept` bytes: memory that is mapped and there costs a copy, new memory several.
+/// The parent alone hands out blocks and takes them back; a worker only reads a block of the call that it runs. What
+/// has been used is kept for the next call, up to `kept` bytes: memory that is mapped and there costs a copy, new
+/// memory several.
 // SAFETY: the bell is atomic; a block belongs to whoever it was handed to.
 @safe final class PoolMemory: @unchecked Sendable {
   static let firstBlock: UInt64 = 4096

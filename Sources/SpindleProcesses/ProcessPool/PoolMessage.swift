@@ -1,6 +1,6 @@
-/// What a pool and its workers say to each other on the control socket. Calls and replies are not among it, but for those
-/// with which descriptors travel, and those for which there is no memory: a call begins with a number that its slot holds, a reply with the
-/// number of its slot.
+/// What a pool and its workers say to each other on the control socket. Calls and replies are not among it, but for
+/// those with which descriptors travel, and those for which there is no memory: a call begins with a number that its
+/// slot holds, a reply with the number of its slot.
 ///
 ///     pool                                 worker
 ///     configuration (first message)  ──►
@@ -29,7 +29,8 @@ extension ControlFrame {
   }
 }
 
-/// Told to a worker before anything else; the descriptors of its link, of the pool's memory and of its own replies go along.
+/// Told to a worker before anything else; the descriptors of its link, of the pool's memory and of its own replies go
+/// along.
 struct PoolConfiguration: Codable, Sendable {
   var identity: ProcessIdentity
   /// The bytes of a `Call`, if there is one.

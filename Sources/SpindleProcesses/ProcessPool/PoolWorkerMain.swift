@@ -228,7 +228,8 @@ final class PoolWorker {
 }
 
 /// What a running call sees as its cancellation: a number in the memory that the worker shares with its parent.
-// SAFETY: `number` is changed by the worker's thread alone, between calls; other threads got a token, which has its own.
+// SAFETY: `number` is changed by the worker's thread alone, between calls; other threads got a token, which has its
+// own.
 private final class CallStop: CancellationSource, @unchecked Sendable {
   private let link: CallLink
   var number: UInt64 = 0

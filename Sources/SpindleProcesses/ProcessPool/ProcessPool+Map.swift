@@ -8,12 +8,14 @@ extension ProcessPool {
   ///     for try await count in pool.map(files, chunkSize: 10, { countWords(in: $0) }) { total += count }
   ///     let sizes = try pool.map(images, resize).collect()
   ///
-  /// Lazy: items are pulled as the values are read, so `items` may be endless. `chunkSize` items travel and run together, as one
-  /// call; larger is faster for small work, and `nil` chooses by how long the items take: a millisecond's work for each call. At most `bufferSize` calls are in flight or done and unread, never one
-  /// more: that is `bufferSize` times `chunkSize` items; by default four calls for each worker, at least 16. The first of them
-  /// begin at once. The time-out counts from this call: a value that is not there by then ends the map with `TimeoutError`.
-  /// The first error, in the order of the items, ends the map; the values before it are given first. An item of a
-  /// chunk whose worker died takes the whole chunk with it. `options` holds for each call, which is a chunk. `chunkSize` or `bufferSize` below 1 is a mistake.
+  /// Lazy: items are pulled as the values are read, so `items` may be endless. `chunkSize` items travel and run
+  /// together, as one call; larger is faster for small work, and `nil` chooses by how long the items take: a
+  /// millisecond's work for each call. At most `bufferSize` calls are in flight or done and unread, never one more:
+  /// that is `bufferSize` times `chunkSize` items; by default four calls for each worker, at least 16. The first of
+  /// them begin at once. The time-out counts from this call: a value that is not there by then ends the map with
+  /// `TimeoutError`. The first error, in the order of the items, ends the map; the values before it are given first.
+  /// An item of a chunk whose worker died takes the whole chunk with it. `options` holds for each call, which is a
+  /// chunk. `chunkSize` or `bufferSize` below 1 is a mistake.
   @discardableResult
   public func map<Items: Sequence, Value: Codable & Sendable>(
     _ items: Items, timeout: Duration? = nil, bufferSize: Int? = nil, chunkSize: Int? = 1,
@@ -42,7 +44,8 @@ extension ProcessPool {
     return MapResults(feed: ChunkFeed(feed, stop: feed.stop))
   }
 
-  /// What submits the next chunk each time it is called; nil after the last. It holds the pool, which lives until the map has ended.
+  /// What submits the next chunk each time it is called; nil after the last. It holds the pool, which lives until the
+  /// map has ended.
   private func chunks<Items: Sequence, Value: Codable & Sendable>(
     of items: Items, _ chunkSize: Int?, _ options: CallOptions,
     _ function: @escaping @Sendable (Items.Element) throws -> Value

@@ -7,11 +7,12 @@ extension ProcessPool {
   ///     let name = pool.submit { hostName() }        // captures nothing
   ///     print(try sum.result())
   ///
-  /// `submit` itself neither throws nor waits. The arguments are encoded now. What cannot be sent gives a future that has failed:
-  /// with `CapturedContextError` for a closure that captured something, with the encoder's error for an argument; nothing was
-  /// sent then. After `shutdown` it has failed with `ShutdownError`, in a broken pool with `BrokenPoolError`.
-  /// An error that the function throws arrives as itself if it is `Codable`, else as `RemoteError`; a worker that dies meanwhile
-  /// is `WorkerDiedError`. In a debug build a function that is named inside a generic function is refused; use a `Job`.
+  /// `submit` itself neither throws nor waits. The arguments are encoded now. What cannot be sent gives a future that
+  /// has failed: with `CapturedContextError` for a closure that captured something, with the encoder's error for an
+  /// argument; nothing was sent then. After `shutdown` it has failed with `ShutdownError`, in a broken pool with
+  /// `BrokenPoolError`. An error that the function throws arrives as itself if it is `Codable`, else as
+  /// `RemoteError`; a worker that dies meanwhile is `WorkerDiedError`. In a debug build a function that is named
+  /// inside a generic function is refused; use a `Job`.
   @discardableResult
   public func submit<each Argument: Codable & Sendable, Value: Codable & Sendable>(
     _ function: @escaping @Sendable (repeat each Argument) throws -> Value, _ argument: repeat each Argument

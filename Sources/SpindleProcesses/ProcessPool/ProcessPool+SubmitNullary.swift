@@ -1,6 +1,7 @@
 public import SpindleFutures
 
-// Functions without arguments. Not as an empty pack of them, which crashes the optimiser in async functions (Swift 6.3).
+// Functions without arguments. Not as an empty pack of them, which crashes the optimiser in async functions (Swift
+// 6.3).
 extension ProcessPool {
   /// Runs a function without arguments. See the form with them.
   @discardableResult

@@ -11,21 +11,23 @@ internal import Synchronization
 ///     print(try hash.result())
 ///     pool.shutdown()
 ///
-/// A function runs in another process of the same program: a crash in it (a trap, an index out of bounds, `exit`, `kill -9`) ends
-/// that process and nothing else. Only the call that was running fails, with `WorkerDiedError`; another worker takes the
-/// place, and what had not begun runs there. No call is run twice.
+/// A function runs in another process of the same program: a crash in it (a trap, an index out of bounds, `exit`,
+/// `kill -9`) ends that process and nothing else. Only the call that was running fails, with `WorkerDiedError`;
+/// another worker takes the place, and what had not begun runs there. No call is run twice, unless its
+/// ``CallOptions`` allow it.
 ///
-/// What can be sent: functions, static methods, initialisers, and closures that capture nothing; arguments and results that
-/// are `Codable`; `Job` values. A closure with captures is refused: its future has failed with `CapturedContextError`, which
-/// names them. Workers do not run `main`, and share no memory with the program: globals have their initial values, except
-/// those declared in main.swift, which have none. Standard output and error are the program's own.
+/// What can be sent: functions, static methods, initialisers, and closures that capture nothing; arguments and
+/// results that are `Codable`; `Job` values. A closure with captures is refused: its future has failed with
+/// `CapturedContextError`, which names them. Workers do not run `main`, and share no memory with the program: globals
+/// have their initial values, except those declared in main.swift, which have none. Standard output and error are the
+/// program's own.
 ///
-/// Workers are started when there are more calls than idle workers, and sleep without waking up while there is nothing to do. Each runs
-/// one call at a time; calls begin in the order in which they were submitted. While calls are short, some of them are handed to a
-/// worker before it has done with the one before: those begin in nearly that order, can be cancelled as ever, and move to
-/// another worker when that one is idle.
-/// `shutdown()` ends the pool; `withProcessPool` does so by itself. A pool that is released without it still does what was
-/// submitted, then its workers end; so it does when the process exits. Workers end with the process, however that ends.
+/// Workers are started when there are more calls than idle workers, and sleep without waking up while there is
+/// nothing to do. Each runs one call at a time; calls begin in the order in which they were submitted. While calls
+/// are short, some of them are handed to a worker before it has done with the one before: those begin in nearly that
+/// order, can be cancelled as ever, and move to another worker when that one is idle. `shutdown()` ends the pool;
+/// `withProcessPool` does so by itself. A pool that is released without it still does what was submitted, then its
+/// workers end; so it does when the process exits. Workers end with the process, however that ends.
 public final class ProcessPool: JobPool {
   let core: ProcessPoolCore
 
@@ -33,8 +35,8 @@ public final class ProcessPool: JobPool {
 
   /// A pool of up to `maxWorkers` processes; by default as many as the cores that this process may use.
   ///
-  /// - `initializer`: called by each worker before its first call. If it throws, the pool is broken: its futures fail with
-  ///   `BrokenPoolError`, and so they do when workers cannot be started. It can capture nothing either.
+  /// - `initializer`: called by each worker before its first call. If it throws, the pool is broken: its futures fail
+  ///   with `BrokenPoolError`, and so they do when workers cannot be started. It can capture nothing either.
   /// - `maxTasksPerChild`: a worker ends after so many calls, and another takes its place.
   /// - `maxResidentMemory`: a worker that holds more bytes of memory after a call ends, and another takes its place.
   /// - `idleTimeout`: a worker that has had nothing to do for so long ends; one is started again when it is needed.
@@ -114,7 +116,8 @@ public func withProcessPool<Result, Failure: Error>(
   return try body(pool)
 }
 
-/// Runs `body` with a new pool, and shuts the pool down: waits for its calls, also when `body` throws or the task is cancelled.
+/// Runs `body` with a new pool, and shuts the pool down: waits for its calls, also when `body` throws or the task is
+/// cancelled.
 nonisolated(nonsending) public func withProcessPool<Result, Failure: Error>(
   maxWorkers: Int? = nil, initializer: (@Sendable () throws -> Void)? = nil, maxTasksPerChild: Int? = nil,
   startMethod: StartMethod = .spawn, maxResidentMemory: Int? = nil, idleTimeout: Duration? = nil,

@@ -44,8 +44,8 @@ extension ProcessPoolCore {
     state.alarm = Deadline(nanoseconds: next)
   }
 
-  /// Kills the worker for the sake of the call that it runs. What was handed ahead is taken back before, so that nothing
-  /// else can have begun when the signal arrives. False when the reply is there already.
+  /// Kills the worker for the sake of the call that it runs. What was handed ahead is taken back before, so that
+  /// nothing else can have begun when the signal arrives. False when the reply is there already.
   @discardableResult
   func endWorker(
     _ seat: Int, _ member: PoolMember, for call: PoolCall, because reason: PoolCall.ReasonOfKill, _ state: inout State

@@ -2,8 +2,8 @@ internal import CSpindle
 internal import SpindleFutures
 internal import SpindleGround
 
-// Taking replies out of the slots. Whoever comes may do so: the collector, a thread that waits for a future, the supervisor when
-// a worker has ended. What is taken out is delivered by who took it.
+// Taking replies out of the slots. Whoever comes may do so: the collector, a thread that waits for a future, the
+// supervisor when a worker has ended. What is taken out is delivered by who took it.
 extension ProcessPoolCore {
   /// Takes and delivers all replies that are there. False when there were none.
   @discardableResult
@@ -73,7 +73,8 @@ extension ProcessPoolCore {
     if state.board.handCount(of: seat) == 0 { becameIdle(seat, &state, now: now) }
   }
 
-  /// Handing a call over takes some microseconds: calls that take longer than this gain nothing from being handed ahead.
+  /// Handing a call over takes some microseconds: calls that take longer than this gain nothing from being handed
+  /// ahead.
   private static var worthwhile: Int64 { 200_000 }
   private static var deepest: Int64 { 32 }
 
@@ -99,8 +100,8 @@ extension ProcessPoolCore {
   //  C4 sleep while the bell is as heard
   //  C5 wanted = 0
   //
-  // C2 and W4 are sequentially consistent, and so are the looks that follow: either C3 sees the reply, or W5 sees that it is
-  // wanted and changes the bell after C1.
+  // C2 and W4 are sequentially consistent, and so are the looks that follow: either C3 sees the reply, or W5 sees
+  // that it is wanted and changes the bell after C1.
 
   func startCollector() {
     state.withLock { $0.hasCollector = true }

@@ -6,10 +6,11 @@ internal import Synchronization
 
 /// What a process pool shares with its workers' handlers, which keep it alive until the last worker has ended.
 ///
-/// Every change goes through `settle`: the board is told what happened and asked what is to be done, under the lock; what only
-/// writes to memory is done there, the rest without the lock. Nothing here waits, so any thread may come: who
-/// submits, who waits for a result, the supervisor of the children, and the pool's collector, a thread that sleeps until a reply rings. User
-/// code (decoding results of the user's types, callbacks) runs on a helper thread of the pool.
+/// Every change goes through `settle`: the board is told what happened and asked what is to be done, under the lock;
+/// what only writes to memory is done there, the rest without the lock. Nothing here waits, so any thread may come:
+/// who submits, who waits for a result, the supervisor of the children, and the pool's collector, a thread that
+/// sleeps until a reply rings. User code (decoding results of the user's types, callbacks) runs on a helper thread of
+/// the pool.
 final class ProcessPoolCore: Sendable {
   struct Limits: Sendable {
     var maxWorkers: Int

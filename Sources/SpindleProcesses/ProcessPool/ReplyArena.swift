@@ -7,8 +7,9 @@ internal import Synchronization
 ///     0        one word for each block: whose it is
 ///     4096     blocks, each a power of two long
 ///
-/// The worker alone makes blocks; it sets a block's word to `unread` when it writes a reply there, the parent resets it when it has
-/// read the reply. So neither waits for the other: while all blocks are unread the worker sends a message instead.
+/// The worker alone makes blocks; it sets a block's word to `unread` when it writes a reply there, the parent resets
+/// it when it has read the reply. So neither waits for the other: while all blocks are unread the worker sends a
+/// message instead.
 // SAFETY: words are atomic. A block belongs to the parent while its word is `unread`, to the worker otherwise.
 @safe final class ReplyArena: @unchecked Sendable {
   static let firstBlock = 4096
@@ -44,8 +45,8 @@ internal import Synchronization
   private var blocks: [Block] = []
   private var end = UInt64(ReplyArena.firstBlock)
 
-  /// Copies a reply to a block that the parent has read; its offset, which says which block it is. Nil when there is none and none
-  /// can be made.
+  /// Copies a reply to a block that the parent has read; its offset, which says which block it is. Nil when there is
+  /// none and none can be made.
   func write(_ bytes: UnsafeRawBufferPointer) -> UInt64? {
     guard let index = free(for: bytes.count), let target = unsafe blocks[index].mapping.base as UnsafeMutableRawPointer?
     else { return nil }

@@ -3,8 +3,8 @@ import Testing
 
 /// A pool and one of its workers over the slots that they share; the steps of ProcessPool/PROTOCOL.md.
 ///
-/// The pool hands out two calls and takes one back at any time; its collector sleeps until a reply rings; the worker may be killed
-/// before any of its steps, which the supervisor then learns.
+/// The pool hands out two calls and takes one back at any time; its collector sleeps until a reply rings; the worker
+/// may be killed before any of its steps, which the supervisor then learns.
 @Suite(.watchdog(seconds: 120)) struct CallLinkModelTests {
   @Test(arguments: [false, true]) func everyCallEndsOnceAndIsBegunOnceAtMost(_ isMortal: Bool) {
     let result = model(isMortal: isMortal, nil).explore()

@@ -13,7 +13,8 @@ private struct Cargo: Codable, Sendable, Equatable {
 
   init(number: Int, size: Int) {
     self.number = number
-    bytes = (0..<size).map { UInt8(truncatingIfNeeded: number &* 31 &+ $0) }
+    bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: number &* 31), count: size)
+    if size > 0 { bytes[number % size] = 1 }
   }
 }
 
@@ -78,6 +79,7 @@ private struct Storm {
           pool.kill(victim.1)
         }
       }
+      lastResult = now()
       for (number, future) in small {
         settle(&lastResult, try? future.error(timeout: .seconds(30)), future)
         if let value = try? future.result(timeout: .zero), number >= 0 { #expect(value == number + 1) }
@@ -177,7 +179,8 @@ private func grid(_ startMethod: StartMethod) throws {
 @Suite(.oneAtATime, .watchdog(seconds: 600)) struct PoolStormTests {
   @Test func `whatever dies, every future ends with its own result or an error, and nothing is left`() async {
     // In a process of its own: what other tests open meanwhile does not count.
-    await #expect(processExitsWith: .success) { try storm() }
+    let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) { try storm() }
+    print(String(decoding: result?.standardErrorContent ?? [], as: UTF8.self))
   }
 
   @Test func `pools of spawned workers in all sizes end cleanly in all ways`() async {
