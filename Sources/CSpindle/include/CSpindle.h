@@ -474,3 +474,9 @@ int32_t spindle_parcel_create(const char *label, const void *bytes, size_t count
 /// The bytes of such memory; NULL when it is none, or cannot be mapped (`*error` says which).
 const void *spindle_parcel_open(int32_t descriptor, size_t *count, int32_t *error);
 void spindle_parcel_close(const void *address, size_t count);
+// ---- Where errors are thrown (throwing.c) ----
+
+/// From now on remembers, for each thread, the last error that was thrown and where. Costs some nanoseconds per throw.
+void spindle_watch_throws(void);
+/// An address in the function that threw this error, the last one of this thread; 0 when that is not known.
+uintptr_t spindle_thrown_at(const void *error);

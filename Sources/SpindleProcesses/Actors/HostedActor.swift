@@ -9,6 +9,8 @@ class AnyHostedActor: @unchecked Sendable {
   var holders: [NodeName: Int] = [:]
 
   var actor: (any DistributedActor)? { nil }
+  /// The type in which the caller believes must be this one: Swift finds the method by its name alone.
+  var typeMark: UInt64 { 0 }
   /// Keeps the actor alive from now on.
   func keep() {}
   /// What was kept, to be released outside the lock.
@@ -27,6 +29,7 @@ final class HostedActor<Act: DistributedActor>: AnyHostedActor, @unchecked Senda
 
   func become(_ actor: Act) { weakly = actor }
 
+  override var typeMark: UInt64 { actorTypeMark(Act.self) }
   override var actor: (any DistributedActor)? { weakly }
   override func keep() { strongly = weakly }
   override func letGo() -> AnyObject? {
@@ -42,4 +45,20 @@ final class HostedActor<Act: DistributedActor>: AnyHostedActor, @unchecked Senda
     try await system.executeDistributedTarget(
       on: actor, target: target, invocationDecoder: &decoder, handler: handler)
   }
+}
+
+private final class TypeMark: Sendable {
+  let mark: UInt64
+  init(_ mark: UInt64) { self.mark = mark }
+}
+private let typeMarks = WordTable<TypeMark>(slotCount: 1024)
+
+/// A type in a message, where it is only to be compared: the same in every process of the program.
+func actorTypeMark(_ type: Any.Type) -> UInt64 {
+  let key = WordTable<TypeMark>.Key(a: UInt(bitPattern: ObjectIdentifier(type)))
+  if let known = typeMarks.find(key) { return known.mark }
+  // By the name under which types travel: those for people differ from process to process where a type is private or local.
+  let name = (try? Wire.encode(TypeName(type))) ?? Array(_typeName(type).utf8)
+  let mark = name.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }  // FNV-1a
+  return typeMarks.insert(TypeMark(mark), for: key).mark
 }

@@ -28,10 +28,11 @@ extension ProcessActorSystem {
   }
 
   func call(
-    _ key: ActorKey, _ target: RemoteCallTarget, _ contents: InvocationEncoder.Contents
+    _ key: ActorKey, _ type: Any.Type, _ target: RemoteCallTarget, _ contents: InvocationEncoder.Contents
   ) async throws -> ControlFrame {
     try await ask(key.node, .actorCall, "\(target)", contents) { writer in
       try writer.encode(key.number)
+      try writer.encode(actorTypeMark(type))
       try writer.encode(target.identifier)
       try writer.encode(contents.generics)
     }

@@ -41,14 +41,14 @@ extension ProcessActorSystem {
     returning: Res.Type
   ) async throws -> Res
   where Act: DistributedActor, Act.ID == ProcessActorID, Err: Error, Res: Codable & Sendable {
-    let reply = try await call(actor.id.key, target, invocation.contents)
+    let reply = try await call(actor.id.key, Act.self, target, invocation.contents)
     return try read(reply) { try $0.decode(Res.self) }
   }
 
   public func remoteCallVoid<Act, Err>(
     on actor: Act, target: RemoteCallTarget, invocation: inout ProcessActorInvocationEncoder, throwing: Err.Type
   ) async throws where Act: DistributedActor, Act.ID == ProcessActorID, Err: Error {
-    let reply = try await call(actor.id.key, target, invocation.contents)
+    let reply = try await call(actor.id.key, Act.self, target, invocation.contents)
     try read(reply) { _ in }
   }
 }

@@ -67,6 +67,7 @@ extension ProcessActorSystem {
       var reader = unsafe WireReader(bytes, from: 0, attachments: attachments, actors: context)
       _ = try reader.decode(ActorMessageHead.self)
       let number = try reader.decode(UInt64.self)
+      let mark = try reader.decode(UInt64.self)
       let target = try reader.decode(String.self)
       let generics = try reader.decode([TypeName].self).map { try $0.resolve() }
       let found = state.withLock { state in
@@ -74,6 +75,9 @@ extension ProcessActorSystem {
       }
       guard let found else {
         throw ProcessActorError("\(ProcessActorID(key: ActorKey(node: node, number: number), lease: nil)) has been released")
+      }
+      guard found.hosted.typeMark == mark else {
+        throw ProcessActorError("\(ProcessActorID(key: ActorKey(node: node, number: number), lease: nil)) is of another type")
       }
       let decoder = InvocationDecoder(
         bytes: frame.bytes, place: reader.offset, generics: generics, attachments: attachments, context: context)

@@ -35,6 +35,7 @@ struct CallHeader: Codable, Hashable, Sendable {
 
   /// Reads the header of a call: what decodes the arguments, calls the function and encodes the result.
   static func invoker(at reader: inout WireReader) throws -> any Invoking {
+    RemoteError.areWatched
     guard let header = unsafe reader.takeBytes() else { throw FunctionNameError("malformed call: no header") }
     return try unsafe invoker(for: header)
   }

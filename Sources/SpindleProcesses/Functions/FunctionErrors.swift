@@ -1,3 +1,5 @@
+internal import CSpindle
+
 /// A closure cannot be sent to another process, because it captured something.
 ///
 ///     let factor = 3
@@ -33,7 +35,7 @@ public struct FunctionNameError: Error, Sendable, Equatable, Codable, CustomStri
 /// An error that was thrown in another process and whose type cannot travel, because it is not `Codable`.
 ///
 ///     do { try future.result() } catch let error as RemoteError {
-///       print(error)  // NIO.ChannelError: ioOnClosedChannel (in worker "ProcessPool-1-2")
+///       print(error)  // App.Refused: Refused(code: 3) (thrown in App.check(Swift.Int) throws -> () in worker "ProcessPool-1-2")
 ///     }
 ///
 /// An error that is `Codable` arrives as itself and not as one of these.
@@ -44,18 +46,48 @@ public struct RemoteError: Error, Sendable, Equatable, Codable, CustomStringConv
   public let message: String
   /// The name of the process that threw it, if that was a worker.
   public let worker: String?
+  private let place: ImagePlace?
+
+  /// The function that threw it, "count(Swift.String) throws -> Swift.Int", as far as it is known: not for typed throws,
+  /// not when the error was thrown in a task that has changed threads since, not in a stripped program.
+  ///
+  /// Asking for it, or for the description, reads the program's symbols, which takes milliseconds.
+  public var thrownIn: String? {
+    guard let address = unsafe place?.address() else { return nil }
+    let text = FunctionTitle(code: UInt(bitPattern: address), type: "").text
+    return text.isEmpty ? nil : text
+  }
 
   public init(typeName: String, message: String, worker: String? = nil) {
     self.typeName = typeName
     self.message = message
     self.worker = worker
+    place = nil
   }
 
   init(_ error: any Error) {
-    self.init(typeName: _typeName(type(of: error)), message: "\(error)", worker: WorkerRole.name)
+    // SAFETY: an error is one reference to its box, which is compared and not followed. In a struct, because the error by
+    // itself would be opened, and what is in the box be cast.
+    struct Holder {
+      let error: any Error
+    }
+    let address = unsafe spindle_thrown_at(unsafeBitCast(Holder(error: error), to: UnsafeRawPointer.self))
+    place = unsafe UnsafeRawPointer(bitPattern: address).flatMap { unsafe ImagePlace(of: $0) }
+    typeName = _typeName(type(of: error))
+    message = "\(error)"
+    worker = WorkerRole.name
+  }
+
+  /// Workers remember where errors are thrown from their first call on; the program itself, which has others to do that, not.
+  static let areWatched: Void = { if WorkerRole.isWorker { spindle_watch_throws() } }()
+
+  public static func == (a: RemoteError, b: RemoteError) -> Bool {
+    a.typeName == b.typeName && a.message == b.message && a.worker == b.worker
   }
 
   public var description: String {
-    "\(typeName): \(message)\(worker.map { " (in worker \"\($0)\")" } ?? "")"
+    let thrower = thrownIn.map { " in \($0)" } ?? ""
+    let process = worker.map { " in worker \"\($0)\"" } ?? ""
+    return thrower + process == "" ? "\(typeName): \(message)" : "\(typeName): \(message) (thrown\(thrower)\(process))"
   }
 }

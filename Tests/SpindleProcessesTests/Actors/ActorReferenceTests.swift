@@ -69,6 +69,8 @@ import Testing
       let local = Counter(actorSystem: system, from: 1)
       #expect(try Counter.resolve(id: local.id, using: system) === local)
       #expect(throws: ProcessActorError.self) { try Relay.resolve(id: local.id, using: system) }
+      let wrong = try Relay.resolve(id: counter.id, using: system)
+      await #expect(throws: ProcessActorError.self) { try await wrong.forget() }
       let other = ProcessActorSystem()
       #expect(throws: ProcessActorError.self) { try Counter.resolve(id: counter.id, using: other) }
       await #expect(throws: (any Error).self) {

@@ -9,6 +9,12 @@ private func makeCounter(_ system: ProcessActorSystem, _ start: Int) -> Counter 
   Counter(actorSystem: system, from: start)
 }
 
+private distributed actor Hidden {
+  typealias ActorSystem = ProcessActorSystem
+  init(actorSystem: ProcessActorSystem) { self.actorSystem = actorSystem }
+  distributed func answer() -> Int { 43 }
+}
+
 /// Runs with a system and shuts it down, whatever happens.
 private func withSystem<R>(_ body: (ProcessActorSystem) async throws -> R) async throws -> R {
   let system = ProcessActorSystem()
@@ -55,6 +61,21 @@ private func withSystem<R>(_ body: (ProcessActorSystem) async throws -> R) async
       await #expect(throws: CapturedContextError.self) {
         try await process.spawn({ system in Counter(actorSystem: system, from: captured) })
       }
+    }
+  }
+
+  @Test("private and local actors live in other processes too")
+  func privateActors() async throws {
+    distributed actor Local {
+      typealias ActorSystem = ProcessActorSystem
+      init(actorSystem: ProcessActorSystem) { self.actorSystem = actorSystem }
+      distributed func answer() -> Int { 42 }
+    }
+    try await withSystem { system in
+      let local = try await system.spawn(Local.init(actorSystem:))
+      #expect(try await local.answer() == 42)
+      let hidden = try await system.spawn(Hidden.init(actorSystem:))
+      #expect(try await hidden.answer() == 43)
     }
   }
 
