@@ -20,7 +20,9 @@ public class AnyFuture: @unchecked Sendable {
   let listenersLock = RawLock()
   @usableFromInline let spot = ParkingSpot()
   var listeners: Listeners?
-  private let token = AtomicLazyReference<CancellationToken>()
+  /// The address of a token that this future retains; 0 until somebody wants one. Not an `AtomicLazyReference`, whose code lies in
+  /// the standard library: not specialised, and invisible to ThreadSanitizer.
+  private let token = Atomic<UInt>(0)
   /// Which pool queues it: an address to compare, 0 for none.
   @usableFromInline let home: UInt
   /// Does the work and publishes its end. Made where the value's type is known, so that it is specialised there.
@@ -42,6 +44,12 @@ public class AnyFuture: @unchecked Sendable {
     home = 0
     runner = { _ in }
     self.remote = remote
+  }
+
+  deinit {
+    if let word = unsafe UnsafeRawPointer(bitPattern: token.load(ordering: .acquiring)) {
+      unsafe Unmanaged<CancellationToken>.fromOpaque(word).release()
+    }
   }
 
   // MARK: Stages
@@ -76,7 +84,24 @@ public class AnyFuture: @unchecked Sendable {
 
   /// The token that the work sees as `Cancellation.current`, for code that wants to pass it on.
   public final var cancellation: CancellationToken {
-    token.load() ?? token.storeIfNil(makeToken())
+    madeToken ?? keep(makeToken())
+  }
+
+  /// The token, if there is one already.
+  private final var madeToken: CancellationToken? {
+    // Acquiring: pairs with keep().
+    guard let word = unsafe UnsafeRawPointer(bitPattern: token.load(ordering: .acquiring)) else { return nil }
+    return unsafe Unmanaged<CancellationToken>.fromOpaque(word).takeUnretainedValue()
+  }
+
+  /// Makes `new` its token, unless it has one; returns the one that it has.
+  @discardableResult
+  private final func keep(_ new: CancellationToken) -> CancellationToken {
+    let reference = unsafe Unmanaged.passRetained(new)
+    let word = unsafe UInt(bitPattern: reference.toOpaque())
+    if token.compareExchange(expected: 0, desired: word, ordering: .acquiringAndReleasing).exchanged { return new }
+    unsafe reference.release()
+    return madeToken!
   }
 
   private final func makeToken() -> CancellationToken {
@@ -85,7 +110,7 @@ public class AnyFuture: @unchecked Sendable {
   }
 
   /// Makes `token` its own; before anybody else has seen the future.
-  final func adopt(_ token: CancellationToken) { _ = self.token.storeIfNil(token) }
+  final func adopt(_ token: CancellationToken) { keep(token) }
 
   /// Cancels it if its work has not begun; asks running work to stop.
   ///
@@ -182,7 +207,7 @@ public class AnyFuture: @unchecked Sendable {
 }
 
 extension AnyFuture: CancellationSource {
-  package final var isCancellationRequested: Bool { token.load()?.isRequested ?? false }
+  package final var isCancellationRequested: Bool { madeToken?.isRequested ?? false }
 }
 
 /// A future is itself and no other: what it gives does not matter. So futures can be keys of a dictionary, and be looked

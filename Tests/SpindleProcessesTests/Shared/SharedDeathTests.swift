@@ -118,7 +118,7 @@
       let event = SharedEvent()
       let thread = OSThread.spawn { event.wait(timeout: long) }
       let task = Task { try await event.wait(timeout: long) }
-      await eventually { event.someoneWaits }
+      await eventually { event.someoneSleeps }
       let child = ChildProcess(target: setOnce, event, point.rawValue)
       child.start()
       await #expect(throws: WorkerDiedError.self) { try await child.join() }

@@ -80,6 +80,8 @@ public final class SharedEvent: Codable, Sendable, InSharedBlock {
 
   /// For tests.
   package var someoneWaits: Bool { core.spot.hasSleepers || bridge.hasWaiters }
+  /// Whether somebody is listed whom `set()` will wake.
+  package var someoneSleeps: Bool { core.spot.hasSleepers }
 }
 
 /// What an event is in memory: how often it changed (odd: set), and a spot.
