@@ -239,6 +239,11 @@ static _Noreturn void end_with_parent(void) {
 // anybody could do so; there it is only for a worker that has lost its socket.
 static void watch_parent(void *context) {
   (void)context;
+  // The one signal with which Swift's runtime stops the threads of a process that crashes; blocked, it would wait for us.
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGPROF);
+  pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
   struct pollfd watched = {.fd = spindle_worker_control, .events = POLLRDHUP};
   for (;;) {
     int count = poll(&watched, 1, -1);

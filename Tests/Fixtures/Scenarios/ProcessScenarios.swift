@@ -17,7 +17,11 @@ func runProcess(scenario: String) -> Bool {
     } catch { say("\(error)") }
   case "reaper":
     // A host that collects every child itself, as a shell or an init does.
-    _ = signal(SIGCHLD) { _ in while waitpid(-1, nil, WNOHANG) > 0 {} }
+    _ = signal(SIGCHLD) { _ in
+      let error = errno
+      while waitpid(-1, nil, WNOHANG) > 0 {}
+      errno = error
+    }
     let good = ChildProcess(target: double, 21, startMethod: startMethod)
     let bad = ChildProcess(target: die, SIGKILL, startMethod: startMethod)
     good.start()
@@ -45,7 +49,10 @@ func runProcess(scenario: String) -> Bool {
   return true
 }
 
-private func crashHere(_ index: Int) -> Int { [1, 2, 3][index] }
+@inline(never) private func crashHere(_ index: Int) -> Int {
+  if index > 3 { fatalError("index too large") }
+  return index
+}
 private func double(_ n: Int) -> Int { 2 * n }
 private func die(_ number: Int32) { kill(getpid(), number) }
 
@@ -108,7 +115,7 @@ private func speakToNobody() {
 
 private func complain(_ index: Int) {
   complainInALine("the disk is full")
-  precondition(index < 3, "index too large")
+  if index >= 3 { fatalError("index too large") }
 }
 
 private func complainInALine(_ text: String) {

@@ -94,6 +94,8 @@ private func waitForEver() { while true { pause() } }
     let size = Int(spindle_peak_bytes() >> 20) + 300
     let error = try death(ChildProcess(target: fill, size, startMethod: method))
     #expect(error.exitStatus == .signalled(SIGKILL))
+    // Of a spawned one the kernel says no more than what this process once had, if that was more.
+    guard error.peakResidentMemory != nil || method == .forkServer else { return }
     let peak = try #require(error.peakResidentMemory)
     #expect(peak >= size << 20 && peak < (size + 1000) << 20)
     #expect(error.description.contains("MiB of memory"))
