@@ -239,6 +239,8 @@ _Noreturn void spindle_serve_forks(int32_t parent) {
 
 #ifdef DEBUG
 void spindle_fault_at(enum spindle_fault step, uint32_t flags) {
-  if (flags >> spindle_start_fault_shift == (uint32_t)step) spindle_die();
+  uint32_t ordered = flags >> spindle_start_fault_shift;
+  if (ordered == (uint32_t)step) spindle_die();
+  while (ordered == spindle_fault_silence && step == spindle_fault_before_hello) pause();
 }
 #endif

@@ -261,6 +261,8 @@ enum spindle_fault {
   /// In the fork server, when a request has arrived, and when the worker exists but nobody has been told.
   spindle_fault_before_fork = 3,
   spindle_fault_after_fork = 4,
+  /// Not a death: the worker never says hello.
+  spindle_fault_silence = 5,
 };
 
 struct spindle_spawn_result {
