@@ -403,8 +403,3 @@ int spindle_test_fork_and_exit(int status) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   return status;
 }
-
-int32_t spindle_test_unsent(int32_t socket) {
-  int32_t count = 0;
-  return ioctl(socket, TIOCOUTQ, &count) == 0 ? count : 0;
-}

@@ -36,5 +36,3 @@ int spindle_test_run(const char *program, const char *argument, int32_t seconds,
 /// Forks; the child calls exit(status). Returns the child's wait status.
 int spindle_test_fork_and_exit(int status);
 
-/// How many bytes written to the socket its peer has not received.
-int32_t spindle_test_unsent(int32_t socket);
