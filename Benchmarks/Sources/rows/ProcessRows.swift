@@ -103,16 +103,16 @@ func processRows() -> [Row] {
         }
       })
   }
-  for (name, startMethod) in [("spawn", StartMethod.spawn)] {
+  for (name, startMethod) in [("spawn", StartMethod.spawn), ("forkserver", .forkServer)] {
     rows.append(
       Row("M6/\(name)", "childprocess", threads: 1, count: 20, unit: "ms") { _, count in
-        _ = startMethod
+        if startMethod == .forkServer { try! ForkServer.start() }
         return median {
           Figure(
             value: median(
               (0..<count).map { _ in
                 milliseconds {
-                  let child = ChildProcess(target: nothing)
+                  let child = ChildProcess(target: nothing, startMethod: startMethod)
                   child.start()
                   try! child.join()
                 }.value

@@ -167,6 +167,8 @@ private func useConnections() async throws -> [String] {
 
   @Test func `wait returns the connections that are ready, and processes that have ended`() throws {
     let pairs = (0..<20).map { _ in Connection<Int>.pair() }
+    // The other ends close when they go.
+    defer { withExtendedLifetime(pairs) {} }
     let ends = pairs.map(\.0)
     #expect(wait(for: ends, timeout: .zero).isEmpty && Connection.wait(for: ends, timeout: short).isEmpty)
     try pairs[3].1.send(3)
@@ -184,6 +186,7 @@ private func useConnections() async throws -> [String] {
 
   @Test func `a task waits for the connections that are ready, and processes that have ended`() async throws {
     let pairs = (0..<3).map { _ in Connection<Int>.pair() }
+    defer { withExtendedLifetime(pairs) {} }
     let ends = pairs.map(\.0)
     #expect(try await wait(for: ends, timeout: short).isEmpty)
     #expect(try await Connection.wait(for: ends, timeout: .zero).isEmpty)
