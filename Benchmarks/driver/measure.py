@@ -61,6 +61,8 @@ def main():
 
     commands = {}
     for contender in contenders.ALL:
+        if not re.search(options.contenders, contender.name):
+            continue
         try:
             commands[contender.name] = contender.build()
         except contenders.Missing as missing:
@@ -76,7 +78,7 @@ def main():
         for line in output(command + ["list"]).splitlines():
             variant, threads = line.split()
             workload = variant.split(":")[0]
-            if not re.search(options.rows, workload) or not re.search(options.contenders, name):
+            if not re.search(options.rows, workload):
                 continue
             if wanted is not None and name != "spindle" and f"{prefix(name)}-{variant.split(':')[1]}" not in wanted.get(f"{workload} {threads}", ()):
                 continue
@@ -112,10 +114,9 @@ def main():
     with open(base + ".md", "w") as f:
         f.write(report.table(results))
     print(report.summary(results))
-    if "python" in commands:
-        p = subprocess.run([commands["python"][0], os.path.join(contenders.HERE, "driver", "plot.py"), base + ".json", base + ".svg"])
-        if p.returncode:
-            print("no plot: it needs matplotlib", file=sys.stderr)
+    plot = os.path.join(contenders.HERE, "driver", "plot.py")
+    if subprocess.run([contenders.python(), plot, base + ".json", base + ".svg"]).returncode:
+        print("no plot: it needs matplotlib", file=sys.stderr)
 
 
 def prefix(contender):
