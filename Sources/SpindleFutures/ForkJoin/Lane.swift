@@ -14,7 +14,7 @@ import Synchronization
 ///     Q4 top == bottom: top += 1 by compare and
 ///        exchange, as a thief does
 ///
-/// No item is had twice. Say a thief and the owner both take the item at i, the owner at Q3. The owner saw top < i + 0
+/// No item is had twice. Say a thief and the owner both take the item at i, the owner at Q3. The owner saw top < i
 /// after it had lowered bottom to i. The thief saw bottom > i at T2, so T2 precedes Q1 in the one order of all
 /// sequentially consistent accesses; T1 had seen top == i before, so Q2 sees at least i: the owner is not at Q3.
 /// At Q4 and T4 only one exchange of top succeeds. An item is not overwritten before it was taken: the owner grows the

@@ -76,8 +76,11 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
   /// How long its worker has had it, at most. Under the pool's lock.
   func took(nanoseconds: Int64) {}
 
-  /// The call is over: its memory is not needed any more.
-  func drop() {
+  /// The call is over: nothing of it is needed any more.
+  func drop() { dropArguments() }
+
+  /// Gives back the memory of header and arguments.
+  fileprivate final func dropArguments() {
     bytes = []
     attachments = nil
     if let block {
@@ -108,11 +111,59 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
   final func attend(_ future: AnyFuture) { core.attend(future) }
 }
 
-/// One call.
-final class SingleCall<Output: Sendable>: PoolCall, @unchecked Sendable {
-  private let call: Call<Output>
+/// A call with the future of what its reply holds.
+class FutureCall<Value: Sendable>: PoolCall, @unchecked Sendable {
   /// Nil when it is over.
-  private var future: Future<Output>?
+  private var future: Future<Value>?
+
+  /// The future of this call; once.
+  final func makeFuture() -> Future<Value> {
+    let future = Future<Value>.remote(self)
+    self.future = future
+    return future
+  }
+
+  /// What a reply holds; throws the error that it holds, or says that it is malformed.
+  func decode(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) throws -> Value {
+    throw FunctionNameError("malformed reply")
+  }
+
+  final override func cancel() { _ = future?.cancel() }
+  final override func isAwaited(by future: AnyFuture) -> Bool { self.future === future }
+  final override func callBack() {
+    future?.callBack()
+    future = nil
+  }
+
+  final override func drop() {
+    future = nil
+    dropArguments()
+  }
+
+  final override func finish(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) -> Bool {
+    dropArguments()
+    guard let future else { return false }
+    let hasCallbacks: Bool
+    do {
+      hasCallbacks = future.endRemotely(try unsafe decode(reply, isBatch: isBatch, attachments: attachments))
+    } catch {
+      hasCallbacks = future.failRemotely(error)
+    }
+    if !hasCallbacks { self.future = nil }
+    return hasCallbacks
+  }
+
+  final override func fail(_ error: any Error) {
+    dropArguments()
+    guard let future else { return }
+    if future.failRemotely(error) { future.callBack() }
+    self.future = nil
+  }
+}
+
+/// One call.
+final class SingleCall<Output: Sendable>: FutureCall<Output>, @unchecked Sendable {
+  private let call: Call<Output>
 
   init(_ call: Call<Output>, attachments: AttachmentList?, core: ProcessPoolCore, options: CallOptions) {
     self.call = call.withoutArguments
@@ -121,45 +172,11 @@ final class SingleCall<Output: Sendable>: PoolCall, @unchecked Sendable {
       options: options)
   }
 
-  /// The future of this call; once.
-  func makeFuture() -> Future<Output> {
-    let future = Future<Output>.remote(self)
-    self.future = future
-    return future
-  }
-
   override var isPlain: Bool { call.givesPlainValue }
-  override func cancel() { _ = future?.cancel() }
-  override func isAwaited(by future: AnyFuture) -> Bool { self.future === future }
-  override func callBack() {
-    future?.callBack()
-    future = nil
-  }
 
-  override func drop() {
-    future = nil
-    super.drop()
-  }
-
-  override func finish(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) -> Bool {
-    super.drop()
-    guard let future else { return false }
-    let hasCallbacks: Bool
-    do {
-      guard !isBatch else { throw FunctionNameError("malformed reply") }
-      hasCallbacks = future.endRemotely(try unsafe call.result(of: reply, attachments: attachments))
-    } catch {
-      hasCallbacks = future.failRemotely(error)
-    }
-    if !hasCallbacks { self.future = nil }
-    return hasCallbacks
-  }
-
-  override func fail(_ error: any Error) {
-    super.drop()
-    guard let future else { return }
-    if future.failRemotely(error) { future.callBack() }
-    self.future = nil
+  override func decode(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) throws -> Output {
+    guard !isBatch else { throw FunctionNameError("malformed reply") }
+    return try unsafe call.result(of: reply, attachments: attachments)
   }
 }
 
@@ -170,13 +187,12 @@ struct Chunk<Value: Sendable>: Sendable {
 }
 
 /// Several calls of a map that travel together.
-final class ChunkCall<Value: Sendable>: PoolCall, @unchecked Sendable {
+final class ChunkCall<Value: Sendable>: FutureCall<Chunk<Value>>, @unchecked Sendable {
   private let call: Call<Value>
   private let count: Int
   private let sizes: ChunkSizes?
   /// The call after the last could not be encoded.
   private let error: (any Error)?
-  private var future: Future<Chunk<Value>>?
 
   /// - Parameters:
   ///   - call: any one of the calls: they differ in their arguments only.
@@ -195,27 +211,11 @@ final class ChunkCall<Value: Sendable>: PoolCall, @unchecked Sendable {
 
   override func took(nanoseconds: Int64) { sizes?.note(count, nanoseconds: nanoseconds) }
 
-  func makeFuture() -> Future<Chunk<Value>> {
-    let future = Future<Chunk<Value>>.remote(self)
-    self.future = future
-    return future
-  }
-
   override var isPlain: Bool { call.givesPlainValue }
-  override func cancel() { _ = future?.cancel() }
-  override func isAwaited(by future: AnyFuture) -> Bool { self.future === future }
-  override func callBack() {
-    future?.callBack()
-    future = nil
-  }
 
-  override func drop() {
-    future = nil
-    super.drop()
-  }
-
-  override func finish(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) -> Bool {
-    super.drop()
+  override func decode(
+    _ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?
+  ) throws -> Chunk<Value> {
     var chunk = Chunk<Value>(error: error)
     do {
       guard isBatch else {
@@ -232,16 +232,6 @@ final class ChunkCall<Value: Sendable>: PoolCall, @unchecked Sendable {
     } catch {
       chunk.error = error
     }
-    guard let future else { return false }
-    let hasCallbacks = future.endRemotely(chunk)
-    if !hasCallbacks { self.future = nil }
-    return hasCallbacks
-  }
-
-  override func fail(_ error: any Error) {
-    super.drop()
-    guard let future else { return }
-    if future.failRemotely(error) { future.callBack() }
-    self.future = nil
+    return chunk
   }
 }

@@ -64,8 +64,6 @@ import Testing
       func sum(_ range: Range<Int>) -> Int {
         if range.count < 3 { return range.reduce(0) { $0 + counts[$1] } }
         let middle = range.lowerBound + range.count / 2
-        let values = counts.span
-        _ = values.count
         let (a, b) = pool.join { counts[range.lowerBound..<middle].reduce(0, +) } _: { counts[middle..<range.upperBound].reduce(0, +) }
         return a + b
       }
@@ -168,10 +166,9 @@ import Testing
     }
   }
 
-  @Test func `an idle pool that has forked causes no wake-ups`() throws {
+  @Test func `a pool that has slept forks again, and takes jobs`() throws {
     try withThreadPool(maxWorkers: 2) { pool throws in
       #expect(Self.fibonacci(12, pool) == 144)
-      // Both workers sleep: then whoever forks finds sleepers to wake, and nobody else runs.
       #expect(Self.fibonacci(3, pool) == 2)
       #expect(try pool.submit { 1 }.result() == 1)
     }

@@ -3,19 +3,6 @@ import Spindle
 import SpindleTestSupport
 import Testing
 
-/// A number that the kernel tells of a process: `key: 123`.
-private func figure(_ file: String, _ key: String) -> Int? {
-  guard let file = unsafe fopen(file, "r") else { return nil }
-  defer { unsafe fclose(file) }
-  var line = [CChar](repeating: 0, count: 512)
-  while unsafe fgets(&line, 512, file) != nil {
-    let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    guard text.hasPrefix(key + ":") else { continue }
-    return Int(text.dropFirst(key.count + 1).drop { $0 == " " || $0 == "\t" }.prefix { $0.isNumber })
-  }
-  return nil
-}
-
 /// How often the threads of a process have gone to sleep.
 private func sleeps(of process: Int32) -> Int {
   guard let directory = unsafe opendir("/proc/\(process)/task") else { return 0 }
@@ -25,7 +12,7 @@ private func sleeps(of process: Int32) -> Int {
     let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
       unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
     }
-    if Int(name) != nil { sum += figure("/proc/\(process)/task/\(name)/status", "voluntary_ctxt_switches") ?? 0 }
+    if Int(name) != nil { sum += kernelFigure("/proc/\(process)/task/\(name)/status", "voluntary_ctxt_switches") ?? 0 }
   }
   return sum
 }
@@ -54,8 +41,8 @@ private func sleeps(of process: Int32) -> Int {
       for future in (0..<1000).map({ pool.submit(Work.square, $0) }) { _ = try future.result() }
       _ = try pool.submit(Work.echo, [UInt8](repeating: 1, count: 4_000_000)).result()
       let worker = try #require(children().first)
-      let clean = try #require(figure("/proc/\(worker)/smaps_rollup", "Private_Clean"))
-      let dirty = try #require(figure("/proc/\(worker)/smaps_rollup", "Private_Dirty"))
+      let clean = try #require(kernelFigure("/proc/\(worker)/smaps_rollup", "Private_Clean"))
+      let dirty = try #require(kernelFigure("/proc/\(worker)/smaps_rollup", "Private_Dirty"))
       // Kilobytes. A program of tests, in a debug build, is larger than most.
       #expect(clean + dirty < 16_000)
     }

@@ -124,20 +124,20 @@ public final class SharedRLock: Codable, Sendable {
 @safe struct SharedRLockCore: @unchecked Sendable {
   static let byteCount = 64
 
-  let word: OwnedWord
-  private let death: SharedDeath
+  private let lock: SharedLockCore
   private let process: UnsafeMutablePointer<Atomic<UInt64>>
   private let thread: UnsafeMutablePointer<Atomic<UInt64>>
   private let depth: UnsafeMutablePointer<Atomic<UInt64>>
 
   init(in mapping: SharedMapping, at offset: Int) {
-    word = OwnedWord(in: mapping, at: offset)
-    death = SharedDeath(in: mapping, at: offset + 8)
+    lock = SharedLockCore(in: mapping, at: offset)
     unsafe process = mapping.word64(at: offset + 24)
     unsafe thread = mapping.word64(at: offset + 32)
     unsafe depth = mapping.word64(at: offset + 40)
   }
 
+  /// Who holds it, as a process.
+  var word: OwnedWord { lock.word }
   private var currentThread: UInt64 { UInt64(UInt(spindle_thread_key())) }
 
   var isMine: Bool {
@@ -149,21 +149,14 @@ public final class SharedRLock: Codable, Sendable {
 
   func acquire(until deadline: Deadline) -> Bool {
     if again() { return true }
-    switch word.acquire(until: deadline) {
-    case .acquired: break
-    case .takenOver(let owner): death.record(owner)
-    case .timedOut: return false
-    }
+    guard lock.acquire(until: deadline) else { return false }
     taken()
     return true
   }
 
   func tryAcquire() -> Bool {
     if again() { return true }
-    if !word.tryAcquire() {
-      guard death.isTimeToLook(), let owner = word.takeOver() else { return false }
-      death.record(owner)
-    }
+    guard lock.tryAcquire() else { return false }
     taken()
     return true
   }
@@ -203,11 +196,11 @@ public final class SharedRLock: Codable, Sendable {
     unsafe depth.pointee.store(count, ordering: .relaxed)
   }
 
-  var ownerDied: OwnerDiedError? { death.owner.map { OwnerDiedError(pid: $0.pid) } }
+  var ownerDied: OwnerDiedError? { lock.ownerDied }
 
   func recover() {
     if !isMine { notMine("recover()") }
-    death.forget()
+    lock.recover()
   }
 
   @inline(never)
