@@ -61,24 +61,29 @@ void spindle_wake(const uint32_t *word, int32_t count) {
 
 #include <pthread.h>
 
-// Words share buckets, so a wake-up wakes a whole bucket and each sleeper looks at its own word:
-// more early returns than a futex, the same meaning.
+// Words share buckets, but each sleeper has a condition of its own in its bucket's line: a wake-up reaches those who
+// sleep on its word, as many as it says, in the order they came, and disturbs no other.
 #define BUCKETS 64
+struct sleeper {
+  const uint32_t *word;
+  pthread_cond_t condition;
+  bool is_woken;
+  struct sleeper *next, **link;  // `link`: what points here
+};
 static struct bucket {
   pthread_mutex_t mutex;
-  pthread_cond_t condition;
+  struct sleeper *first, **end;  // `end`: where the next to come is linked in
 } buckets[BUCKETS];
+static pthread_condattr_t monotonic;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void prepare(void) {
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   for (int i = 0; i < BUCKETS; i++) {
     pthread_mutex_init(&buckets[i].mutex, NULL);
-    pthread_cond_init(&buckets[i].condition, &attributes);
+    buckets[i].end = &buckets[i].first;
   }
-  pthread_condattr_destroy(&attributes);
 }
 
 static struct bucket *bucket_of(const uint32_t *word) {
@@ -86,25 +91,56 @@ static struct bucket *bucket_of(const uint32_t *word) {
   return &buckets[((uintptr_t)word >> 4) * 0x9E3779B97F4A7C15u >> 58];
 }
 
+static void append(struct bucket *b, struct sleeper *s) {
+  s->link = b->end;
+  *b->end = s;
+  b->end = &s->next;
+}
+
+static void take_out(struct bucket *b, struct sleeper *s) {
+  *s->link = s->next;
+  if (s->next)
+    s->next->link = s->link;
+  else
+    b->end = s->link;
+}
+
 int spindle_wait(const uint32_t *word, uint32_t expected, int64_t deadline) {
   struct bucket *b = bucket_of(word);
   struct timespec t = timespec_of(deadline);
   int result = 0;
   pthread_mutex_lock(&b->mutex);
-  if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == expected)
-    result = deadline == SPINDLE_NEVER ? pthread_cond_wait(&b->condition, &b->mutex)
-                                       : pthread_cond_timedwait(&b->condition, &b->mutex, &t);
+  // The mutex makes "look at the word, then sleep" one step against a wake-up.
+  if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == expected) {
+    struct sleeper me = {.word = word};
+    pthread_cond_init(&me.condition, &monotonic);
+    append(b, &me);
+    while (!me.is_woken && result == 0)
+      result = deadline == SPINDLE_NEVER ? pthread_cond_wait(&me.condition, &b->mutex)
+                                         : pthread_cond_timedwait(&me.condition, &b->mutex, &t);
+    if (me.is_woken)
+      result = 0;
+    else
+      take_out(b, &me);
+    pthread_cond_destroy(&me.condition);
+  }
   pthread_mutex_unlock(&b->mutex);
   return result != ETIMEDOUT;
 }
 
 void spindle_wake(const uint32_t *word, int32_t count) {
-  (void)count;
   struct bucket *b = bucket_of(word);
-  // The mutex makes "look at the word, then sleep" one step against this wake-up.
   pthread_mutex_lock(&b->mutex);
+  for (struct sleeper *s = b->first, *next; s && count > 0; s = next) {
+    next = s->next;
+    if (s->word != word) continue;
+    take_out(b, s);
+    s->is_woken = true;
+    // Under the mutex: without it the sleeper could be gone, and its condition with it.
+    pthread_cond_signal(&s->condition);
+    count--;
+  }
   pthread_mutex_unlock(&b->mutex);
-  pthread_cond_broadcast(&b->condition);
 }
 
 #endif

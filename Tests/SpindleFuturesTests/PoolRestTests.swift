@@ -15,18 +15,8 @@ import Testing
         _ = try? met.wait()
         return OSThread.current.nativeID
       }
-      func sleeps() -> [Int?] {
-        [first, second].map { kernelFigure("/proc/self/task/\($0)/status", "voluntary_ctxt_switches") }
-      }
-      // Until both have gone to sleep.
-      var before = sleeps()
-      while true {
-        OSThread.sleep(for: .milliseconds(50))
-        let now = sleeps()
-        if now == before { break }
-        before = now
-      }
-      #expect(before.allSatisfy { $0 != nil })
+      let sleeps = { [first, second].map { currentSleep(ofThread: $0) } }
+      let before = sleepsWhenCalm(sleeps)
       OSThread.sleep(for: .seconds(1))
       #expect(sleeps() == before)
     }

@@ -1,5 +1,6 @@
 import CSpindle
 import SpindleGround
+import SpindleTestSupport
 import Synchronization
 import Testing
 
@@ -29,7 +30,7 @@ final class Permits: Sendable {
   }
 }
 
-@Suite struct ParkingTests {
+@Suite(.watchdog()) struct ParkingTests {
   @Test func aThreadAndATaskSleepOnTheSameSpot() async throws {
     let permits = Permits()
     let done = Permits()
@@ -65,6 +66,53 @@ final class Permits: Sendable {
     permits.give()
     #expect(permits.take())
   }
+
+  @Test func aWakeUpDisturbsNobodyWhoSleepsOnAnotherWord() {
+    // So many that some share whatever a table of sleepers has.
+    let others = (0..<512).map { _ in Word() }
+    let (word, thread, returns) = (Word(), Word(), Word())
+    race(threads: 2) { number in
+      if number == 0 {
+        thread.value.store(UInt32(spindle_thread_id()), ordering: .releasing)
+        while word.value.load(ordering: .acquiring) == 0 {
+          _ = sleep(on: word.value, while: 0, until: .never)
+          returns.value.wrappingAdd(1, ordering: .relaxed)
+        }
+      } else {
+        _ = sleepsWhenCalm { [thread.currentSleep] }
+        for other in others { wake(other.value, count: .max) }
+        word.value.store(1, ordering: .releasing)
+        wake(word.value)
+      }
+    }
+    #expect(returns.value.load(ordering: .relaxed) == 1)
+  }
+
+  @Test func aWakeUpReachesAsManyAsItSays() {
+    let word = Word()
+    let threads = (0..<3).map { _ in Word() }
+    race(threads: 4) { number in
+      if number < 3 {
+        threads[number].value.store(UInt32(spindle_thread_id()), ordering: .releasing)
+        _ = sleep(on: word.value, while: 0, until: .never)
+        threads[number].value.store(0, ordering: .releasing)
+      } else {
+        _ = sleepsWhenCalm { threads.map(\.currentSleep) }
+        wake(word.value, count: 2)
+        while threads.count(where: { $0.value.load(ordering: .acquiring) == 0 }) < 2 { spindle_yield() }
+        // The third sleeps on.
+        #expect(sleepsWhenCalm { threads.map(\.currentSleep).filter { $0 != nil } }.count == 1)
+        wake(word.value, count: 1)
+      }
+    }
+  }
+}
+
+/// A word to sleep on, or the number of a thread.
+private final class Word: Sendable {
+  let value = Atomic<UInt32>(0)
+
+  var currentSleep: Int? { SpindleTestSupport.currentSleep(ofThread: Int32(value.load(ordering: .acquiring))) }
 }
 
 final class Pair: Sendable {

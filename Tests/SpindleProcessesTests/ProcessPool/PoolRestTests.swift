@@ -3,18 +3,18 @@ import Spindle
 import SpindleTestSupport
 import Testing
 
-/// How often the threads of a process have gone to sleep.
-private func sleeps(of process: Int32) -> Int {
-  guard let directory = unsafe opendir("/proc/\(process)/task") else { return 0 }
+/// Which sleeps the threads of a process are in.
+private func sleeps(of process: Int32) -> [Int?] {
+  guard let directory = unsafe opendir("/proc/\(process)/task") else { return [] }
   defer { unsafe closedir(directory) }
-  var sum = 0
+  var sleeps: [Int?] = []
   while let entry = unsafe readdir(directory) {
     let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
       unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
     }
-    if Int(name) != nil { sum += kernelFigure("/proc/\(process)/task/\(name)/status", "voluntary_ctxt_switches") ?? 0 }
+    if let thread = Int32(name) { sleeps.append(currentSleep(ofThread: thread, in: "\(process)")) }
   }
-  return sum
+  return sleeps
 }
 
 @Suite(.oneAtATime, .watchdog(seconds: 60)) struct PoolRestTests {
@@ -23,16 +23,11 @@ private func sleeps(of process: Int32) -> Int {
       for future in (0..<1000).map({ pool.submit(Work.square, $0) }) { _ = try future.result() }
       let workers = children()
       #expect(!workers.isEmpty)
-      // Until all have gone to sleep.
-      var before = workers.map(sleeps)
-      while true {
-        usleep(50_000)
-        let now = workers.map(sleeps)
-        if now == before { break }
-        before = now
-      }
+      let look = { workers.flatMap(sleeps) }
+      let before = sleepsWhenCalm(look)
+      #expect(before.count >= workers.count)
       sleep(1)
-      #expect(workers.map(sleeps) == before)
+      #expect(look() == before)
     }
   }
 
