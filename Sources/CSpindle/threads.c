@@ -16,6 +16,7 @@
 _Thread_local void *spindle_local_token;
 _Thread_local void *spindle_local_worker;
 _Thread_local void *spindle_local_lane;
+_Thread_local int64_t spindle_local_sharers;
 
 int32_t spindle_thread_id(void) { return (int32_t)syscall(SYS_gettid); }
 

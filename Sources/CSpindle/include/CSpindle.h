@@ -68,6 +68,12 @@ static inline void spindle_set_worker(void *worker) { spindle_local_worker = wor
 static inline void *spindle_lane(void) { return spindle_local_lane; }
 static inline void spindle_set_lane(void *lane) { spindle_local_lane = lane; }
 
+extern _Thread_local int64_t spindle_local_sharers;
+
+/// Among how many threads the processors are divided, this one of them; 0 when it has not been said.
+static inline int64_t spindle_sharers(void) { return spindle_local_sharers; }
+static inline void spindle_set_sharers(int64_t sharers) { spindle_local_sharers = sharers; }
+
 /// A word that no other living thread has, never 0: the address of something thread-local.
 static inline uintptr_t spindle_thread_key(void) { return (uintptr_t)&spindle_local_token; }
 

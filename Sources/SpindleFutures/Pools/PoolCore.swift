@@ -19,6 +19,8 @@ final class PoolCore: @unchecked Sendable {
   let initializer: (@Sendable () throws -> Void)?
   /// Serves another pool, which closes it: also the end of the process leaves that to its owner.
   let isHelper: Bool
+  /// Among how many each worker divides the processors.
+  let sharers: Int
   let jobs = JobQueue()
   @usableFromInline let team: ForkTeam
 
@@ -44,6 +46,7 @@ final class PoolCore: @unchecked Sendable {
     self.maxWorkers = maxWorkers
     self.threadNamePrefix = threadNamePrefix
     self.initializer = initializer
+    sharers = ProcessorShare.divided(among: maxWorkers)
     team = ForkTeam(jobs: jobs, room: maxWorkers + Self.maxSpares)
   }
 

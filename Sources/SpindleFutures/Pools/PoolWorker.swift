@@ -1,5 +1,6 @@
 import CSpindle
 import SpindleGround
+import SpindleThreads
 
 /// A thread of a pool: takes jobs, does them, sleeps when there are none.
 // SAFETY: only the worker's own thread touches `depth` and `lane`, which the pool's team keeps.
@@ -24,6 +25,7 @@ import SpindleGround
   func run() {
     unsafe spindle_set_worker(Unmanaged.passUnretained(self).toOpaque())
     defer { spindle_set_worker(nil) }
+    ProcessorShare.setForThread(pool.sharers)
     if let initializer = pool.initializer {
       do {
         try initializer()

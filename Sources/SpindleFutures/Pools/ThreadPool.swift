@@ -25,7 +25,8 @@ public final class ThreadPool: JobPool {
 
   private static let count = Atomic<Int>(0)
 
-  /// A pool of up to `maxWorkers` threads; by default as many as the cores that this process may use.
+  /// A pool of up to `maxWorkers` threads; by default as many as the cores that this process may use, or the
+  /// part of them that falls to the worker of another pool that makes it: ``Processors/share``.
   ///
   /// Threads are named `threadNamePrefix_0`, `_1` and so on; by default `ThreadPool-1_0`. Each calls `initializer`
   /// before its first job; if that throws, the pool is broken: its futures fail with `BrokenPoolError`. `maxWorkers`
@@ -33,7 +34,7 @@ public final class ThreadPool: JobPool {
   public init(
     maxWorkers: Int? = nil, threadNamePrefix: String? = nil, initializer: (@Sendable () throws -> Void)? = nil
   ) {
-    let maxWorkers = maxWorkers ?? Processors.available
+    let maxWorkers = maxWorkers ?? Processors.share
     if maxWorkers < 1 { mistake("ThreadPool(maxWorkers: \(maxWorkers)): a pool needs at least one worker") }
     let name = "ThreadPool-\(Self.count.wrappingAdd(1, ordering: .relaxed).newValue)"
     core = PoolCore(

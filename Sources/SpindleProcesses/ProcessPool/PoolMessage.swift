@@ -37,6 +37,8 @@ struct PoolConfiguration: Codable, Sendable {
   var initializer: [UInt8]?
   /// The worker asks to be replaced when it holds more memory.
   var maxResidentMemory: Int?
+  /// Among how many the worker divides the processors.
+  var sharers: Int
 }
 
 /// Several byte strings as one: the length of each, eight bytes, before its bytes.

@@ -1,5 +1,6 @@
 internal import CSpindle
 internal import SpindleGround
+internal import SpindleThreads
 
 /// The life of a pool's worker, in its own process.
 enum PoolWorkerMain {
@@ -12,6 +13,7 @@ enum PoolWorkerMain {
       let worker = try? PoolWorker(files, configuration)
     else { return 127 }
     ProcessIdentity.current = configuration.identity
+    ProcessorShare.setForProcess(configuration.sharers)
     let initialized = configuration.initializer.map { invokeCall($0) }
     channel.send(ControlFrame(kind: .ready, bytes: initialized ?? []))
     return worker.serve()

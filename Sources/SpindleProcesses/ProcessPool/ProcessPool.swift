@@ -33,7 +33,8 @@ public final class ProcessPool: JobPool {
 
   private static let count = Atomic<Int>(0)
 
-  /// A pool of up to `maxWorkers` processes; by default as many as the cores that this process may use.
+  /// A pool of up to `maxWorkers` processes; by default as many as the cores that this process may use, or
+  /// the part of them that falls to the worker of another pool that makes it: ``Processors/share``.
   ///
   /// - `initializer`: called by each worker before its first call. If it throws, the pool is broken: its futures fail
   ///   with `BrokenPoolError`, and so they do when workers cannot be started. It can capture nothing either.
@@ -48,7 +49,7 @@ public final class ProcessPool: JobPool {
     startMethod: StartMethod = .spawn, maxResidentMemory: Int? = nil, idleTimeout: Duration? = nil,
     output: ProcessOutput = .inherited
   ) {
-    let maxWorkers = maxWorkers ?? Processors.available
+    let maxWorkers = maxWorkers ?? Processors.share
     if maxWorkers < 1 { mistake("ProcessPool(maxWorkers: \(maxWorkers)): a pool needs at least one worker") }
     if let maxTasksPerChild, maxTasksPerChild < 1 {
       mistake("ProcessPool(maxTasksPerChild: \(maxTasksPerChild)): a worker runs at least one call")

@@ -131,7 +131,8 @@ extension ProcessPoolCore {
     options.output = output
     let identity = ProcessIdentity(name: options.name, isDaemon: false, numbers: ProcessIdentity.current.numbers)
     let configuration = PoolConfiguration(
-      identity: identity, initializer: initializer?.bytes, maxResidentMemory: limits.maxResidentMemory)
+      identity: identity, initializer: initializer?.bytes, maxResidentMemory: limits.maxResidentMemory,
+      sharers: sharers)
     guard let memory, let member = try? PoolMember(name: options.name), let linkFile = member.link.file,
       let bytes = try? Wire.encode(configuration)
     else {

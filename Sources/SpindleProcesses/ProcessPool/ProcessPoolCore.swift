@@ -45,6 +45,8 @@ final class ProcessPoolCore: Sendable {
   let initializer: Call<Void>?
   let startMethod: StartMethod
   let output: ProcessOutput
+  /// Among how many each worker divides the processors.
+  let sharers: Int
   /// Nil when the system has none: then no worker starts; and after the end.
   private let ownMemory: RawGuarded<PoolMemory?>
   let state: RawGuarded<State>
@@ -61,6 +63,7 @@ final class ProcessPoolCore: Sendable {
     self.initializer = initializer
     self.startMethod = startMethod
     self.output = output
+    sharers = ProcessorShare.divided(among: limits.maxWorkers)
     ownMemory = RawGuarded(try? PoolMemory())
     helper = ThreadPool(helping: name)
     state = RawGuarded(

@@ -34,6 +34,14 @@ private enum Errand {
       [getpid()] + (try pool.submit(nested, depth - 1).result())
     }
   }
+
+  /// How many workers pools have that are told no number, in a worker and in its worker's worker.
+  static func defaults() throws -> [Int] {
+    let threads = withThreadPool { $0.maxWorkers }
+    return try [threads] + withProcessPool(maxWorkers: 2) { pool throws in
+      try pool.submit { [withThreadPool { $0.maxWorkers }, withProcessPool { $0.maxWorkers }] }.result()
+    }
+  }
 }
 
 extension Work {
@@ -194,6 +202,13 @@ final class Meeting {
     try withProcessPool(maxWorkers: 1) { pool throws in
       let family = try pool.submit(Errand.nested, 2).result()
       #expect(Set(family).count == 3)
+    }
+  }
+
+  @Test func `pools inside of workers share the processors`() throws {
+    try withProcessPool(maxWorkers: 2) { pool throws in
+      let (half, quarter) = (max(1, Processors.available / 2), max(1, Processors.available / 4))
+      #expect(try pool.submit(Errand.defaults).result() == [half, quarter, quarter])
     }
   }
 
