@@ -9,7 +9,8 @@ let package = Package(
   targets: [
     .executableTarget(name: "rows", dependencies: [.product(name: "Spindle", package: "Spindle")]),
     .target(name: "CCounting"),
-    .executableTarget(name: "allocations", dependencies: ["CCounting", .product(name: "Spindle", package: "Spindle")]),
+    .executableTarget(name: "growth", dependencies: [.product(name: "Spindle", package: "Spindle")]),
+    .executableTarget(name: "operations", dependencies: ["CCounting", .product(name: "Spindle", package: "Spindle")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -35,6 +35,16 @@ def machine():
     }
 
 
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def commit():
+    """What is measured; results of earlier runs make no state of their own."""
+    changed = output(["git", "-C", contenders.HERE, "status", "--porcelain", "--", "..", ":(exclude)Results"])
+    return output(["git", "-C", contenders.HERE, "rev-parse", "--short", "HEAD"]) + ("-dirty" if changed else "")
+
+
 def run_once(command, variant, threads, count):
     """One line of a contender; None when it failed."""
     arguments = command + [variant, str(threads)] + ([str(count)] if count else [])
@@ -46,7 +56,10 @@ def run_once(command, variant, threads, count):
     if p.returncode or len(fields) < 5:
         print(f"  {' '.join(arguments[-3:])} failed: {p.stderr.strip()[-200:]}", file=sys.stderr)
         return None
-    return {"contender": fields[1], "value": float(fields[3]), "unit": fields[4], "note": fields[5] if len(fields) > 5 else ""}
+    line = {"contender": fields[1], "value": float(fields[3]), "unit": fields[4], "note": fields[5] if len(fields) > 5 else ""}
+    if len(fields) > 6 and fields[6]:
+        line["switches"] = float(fields[6])
+    return line
 
 
 def main():
@@ -97,11 +110,12 @@ def main():
                     entry = row["contenders"].setdefault(line["contender"], {"values": [], "note": ""})
                     entry["values"].append(line["value"])
                     entry["note"] = line["note"]
+                    if "switches" in line:
+                        entry.setdefault("switches", []).append(line["switches"])
         print(f"round {number + 1} of {rounds}: {time.time() - started:.0f} s", file=sys.stderr)
 
     results = {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": output(["git", "-C", contenders.HERE, "describe", "--always", "--dirty"]),
+        "date": now(), "commit": commit(),
         "machine": machine(), "compilers": contenders.versions(), "rounds": rounds,
         "load": {"smallest": min(load), "median": sorted(load)[len(load) // 2], "largest": max(load)} if load else {},
         "rows": runs,

@@ -86,13 +86,15 @@ def heading(results):
 
 
 def summary(results):
-    lines = [heading(results), "Median of the rounds (smallest to largest). A ratio above 1 says that Spindle is faster.\n",
-             "| row | threads | unit | Spindle | best peer | ratio |", "|---|---|---|---|---|---|"]
+    lines = [heading(results), "Median of the rounds (smallest to largest). A ratio above 1 says that Spindle is faster. Switches: how often its threads left a processor, per operation.\n",
+             "| row | threads | unit | Spindle | best peer | ratio | switches |", "|---|---|---|---|---|---|---|"]
     for row, name, peer, r in comparisons(results):
         ours = f"{name.removeprefix('spindle-')} {shown(row['contenders'][name]['values'])}"
         theirs = f"{peer} {shown(row['contenders'][peer]['values'])}" if peer else ""
         ratio = shown(r) if r else ""
-        lines.append(f"| {row['workload']} | {row['threads']} | {row['unit']} | {ours} | {theirs} | {ratio} |")
+        switches = row["contenders"][name].get("switches")
+        switches = f"{statistics.median(switches):.2g}" if switches else ""
+        lines.append(f"| {row['workload']} | {row['threads']} | {row['unit']} | {ours} | {theirs} | {ratio} | {switches} |")
     return "\n".join(lines) + "\n"
 
 

@@ -192,7 +192,7 @@ static const Row rows[] = {
   {"P2:tbb-future", 2, 3000, "us p50"}, {"P2:asio-future", 2, 3000, "us p50"},
   {"P3:tbb-invoke", 2, 32, "joins/s"}, {"P3:tbb-group", 2, 32, "joins/s"},
   {"P4:tbb", 2, 20000000, "ms"}, {"P4:openmp", 2, 20000000, "ms"},
-  {"P5:tbb", 2, 1024, "ms"}, {"P5:openmp", 2, 1024, "ms"}, {"P6:asio", 8, 1000, "ms"}, {"P6:tbb", 8, 1000, "ms"}, {"P7:tbb", 2, 10000000, "ms"},
+  {"P5:tbb", 2, 1024, "ms"}, {"P5:openmp", 2, 1024, "ms"}, {"P6:asio", 8, 1000, "ms"}, {"P6:tbb", 8, 1000, "ms"}, {"P7:tbb", 2, 10000000, "ms"}, {"P8:tbb", 2, 50000000, "ms"}, {"P8:openmp", 2, 50000000, "ms"},
 };
 
 static Out lockLoop(long n, auto &m) {
@@ -269,6 +269,42 @@ template <class S> static Out latency(long n, S submit) {
     std::vector<double> v;
     for (long i = 0; i < n; i++) { auto t = clk::now(); check(submit(i).get() == i, "latency"); v.push_back(since(t) * 1e6); }
     return Out{p50(std::move(v)), ""};
+  });
+}
+struct Words {
+  u64 words = 0, letters = 0;
+  Words operator+(Words o) const { return {words + o.words, letters + o.letters}; }
+};
+static bool isLetter(unsigned char c) { return static_cast<unsigned char>(c - 'a') < 26; }
+// P8: the words that begin in the range, and their letters.
+static Words countWords(const std::vector<unsigned char> &text, size_t from, size_t to) {
+  Words sum;
+  size_t i = from;
+  if (from > 0 && isLetter(text[from - 1])) while (i < text.size() && isLetter(text[i])) i++;
+  while (i < to) {
+    if (!isLetter(text[i])) { i++; continue; }
+    size_t start = i;
+    while (i < text.size() && isLetter(text[i])) i++;
+    sum.words++;
+    sum.letters += i - start;
+  }
+  return sum;
+}
+template <class F> static Out wordsRow(long n, F par) {
+  std::vector<unsigned char> text(n);
+  u64 x = seed(0);
+  for (auto &c : text) {
+    x = spin(x, 1);
+    unsigned char value = (x >> 32) & 31;
+    c = value < 26 ? 'a' + value : ' ';
+  }
+  Words all = countWords(text, 0, text.size());
+  return median([&] {
+    auto s = clk::now();
+    Words sum = par(text);
+    Out o{since(s) * 1e3, std::to_string(sum.words) + " words"};
+    check(sum.words == all.words && sum.letters == all.letters, "words");
+    return o;
   });
 }
 template <class F> static Out sumRow(long n, F par) {
@@ -383,7 +419,7 @@ static Out run(const std::string &w, const std::string &v, int t, long n) {
   }
   if (w == "T1") return median([&] { return per_s(n, [&] { for (long i = 0; i < n; i++) std::thread([] {}).join(); }); });
   if (w[0] == 'P' && v.rfind("tbb", 0) == 0) {
-    bool master = w == "P3" || w == "P4" || w == "P5" || w == "P7"; // here the caller is one of the t threads, TBB's own way
+    bool master = w == "P3" || w == "P4" || w == "P5" || w == "P7" || w == "P8"; // here the caller is one of the t threads, TBB's own way
     tbb::global_control gc(tbb::global_control::max_allowed_parallelism, master ? t : t + 1);
     tbb::task_arena arena(master ? t : t + 1, 1);
     auto future = [&](long i) {
@@ -439,6 +475,14 @@ static Out run(const std::string &w, const std::string &v, int t, long n) {
         return o;
       });
     }
+    if (w == "P8") return wordsRow(n, [&](const std::vector<unsigned char> &text) {
+      Words sum;
+      arena.execute([&] {
+        sum = tbb::parallel_reduce(tbb::blocked_range<size_t>(0, text.size(), 65536), Words{},
+          [&](auto &r, Words a) { return a + countWords(text, r.begin(), r.end()); }, std::plus<Words>());
+      });
+      return sum;
+    });
     if (w == "P5") return median([&] {
       auto s = clk::now();
       std::atomic<u64> sum{0};
@@ -454,6 +498,17 @@ static Out run(const std::string &w, const std::string &v, int t, long n) {
     });
   }
   if (v == "openmp") {
+    if (w == "P8") return wordsRow(n, [&](const std::vector<unsigned char> &text) {
+      const size_t part = 65536;
+      u64 words = 0, letters = 0;
+#pragma omp parallel for reduction(+ : words, letters) schedule(dynamic, 1) num_threads(t)
+      for (size_t i = 0; i < (text.size() + part - 1) / part; i++) {
+        Words a = countWords(text, i * part, std::min((i + 1) * part, text.size()));
+        words += a.words;
+        letters += a.letters;
+      }
+      return Words{words, letters};
+    });
     if (w == "P4") return sumRow(n, [&](std::vector<double> &a) {
       double s = 0;
 #pragma omp parallel for reduction(+ : s) num_threads(t)

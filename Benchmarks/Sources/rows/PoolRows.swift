@@ -2,7 +2,7 @@ import Glibc
 import Spindle
 import Synchronization
 
-/// T1, P1, P1b, P2, P4, P5, P6: threads and thread pools.
+/// T1, P1 to P8: threads and thread pools.
 func poolRows() -> [Row] {
   [
     Row("T1", "osthread", threads: 1, count: 2_000, unit: "threads/s") { _, count in
@@ -104,6 +104,21 @@ func poolRows() -> [Row] {
         }
       }
     },
+    Row("P8", "threadpool", threads: 2, count: 50_000_000, unit: "ms") { threads, count in
+      let text = wordsText(count)
+      let all = countWords(text, 0..<count)
+      return withThreadPool(maxWorkers: threads) { pool in
+        median {
+          var sum = (words: 0, letters: 0)
+          var figure = milliseconds {
+            sum = pool.reduce(pieces: 0..<count, { countWords(text, $0) }, { ($0.words + $1.words, $0.letters + $1.letters) })!
+          }
+          check(sum == all, "words")
+          figure.note = "\(sum.words) words"
+          return figure
+        }
+      }
+    },
     Row("P6", "threadpool", threads: 8, count: 1000, unit: "ms") { threads, count in
       withThreadPool(maxWorkers: threads) { pool in
         median { milliseconds { for _ in pool.map(0..<count, { _ in OSThread.sleep(for: .milliseconds(1)) }) {} } }
@@ -146,4 +161,34 @@ func joins(_ n: Int) -> Double {
   var (a, b) = (0.0, 0.0)
   for _ in 1..<n { (a, b) = (b, a + b + 1) }
   return b
+}
+
+/// P8's text: letters and, one time in five or so, what is none.
+func wordsText(_ count: Int) -> [UInt8] {
+  var x: UInt64 = 88_172_645_463_325_252
+  return (0..<count).map { _ in
+    x = spin(x, 1)
+    let value = UInt8(truncatingIfNeeded: x >> 32) & 31
+    return value < 26 ? UInt8(ascii: "a") + value : UInt8(ascii: " ")
+  }
+}
+
+/// The words that begin in the range, and their letters.
+func countWords(_ text: [UInt8], _ range: Range<Int>) -> (words: Int, letters: Int) {
+  func isLetter(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "a") < 26 }
+  var (index, words, letters) = (range.lowerBound, 0, 0)
+  if index > 0, isLetter(text[index - 1]) {
+    while index < text.count, isLetter(text[index]) { index += 1 }
+  }
+  while index < range.upperBound {
+    if !isLetter(text[index]) {
+      index += 1
+      continue
+    }
+    let start = index
+    while index < text.count, isLetter(text[index]) { index += 1 }
+    words += 1
+    letters += index - start
+  }
+  return (words, letters)
 }

@@ -25,4 +25,6 @@ struct Row {
 struct Figure {
   var value: Double
   var note = ""
+  /// Context switches per operation, where they are counted.
+  var switches: Double?
 }

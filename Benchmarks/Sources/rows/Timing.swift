@@ -8,6 +8,13 @@ func seconds() -> Double {
   return Double(t.tv_sec) + Double(t.tv_nsec) * 1e-9
 }
 
+/// How often threads of this process have left a processor, of their own will or not.
+func contextSwitches() -> Int {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return usage.ru_nvcsw + usage.ru_nivcsw
+}
+
 /// One warm-up and five repetitions; the median by value.
 func median(of repetition: () -> Figure) -> Figure {
   _ = repetition()
@@ -16,17 +23,18 @@ func median(of repetition: () -> Figure) -> Figure {
 
 func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 
-func nanosecondsPer(_ count: Int, _ body: () -> Void) -> Figure {
+/// Does `count` operations; their time in seconds becomes a figure, which also gets the context switches per operation.
+func timed(_ count: Int, _ figure: (_ seconds: Double) -> Double, _ body: () -> Void) -> Figure {
+  let switches = contextSwitches()
   let start = seconds()
   body()
-  return Figure(value: (seconds() - start) * 1e9 / Double(count))
+  let time = seconds() - start
+  return Figure(value: figure(time), switches: Double(contextSwitches() - switches) / Double(count))
 }
 
-func perSecond(_ count: Int, _ body: () -> Void) -> Figure {
-  let start = seconds()
-  body()
-  return Figure(value: Double(count) / (seconds() - start))
-}
+func nanosecondsPer(_ count: Int, _ body: () -> Void) -> Figure { timed(count, { $0 * 1e9 / Double(count) }, body) }
+
+func perSecond(_ count: Int, _ body: () -> Void) -> Figure { timed(count, { Double(count) / $0 }, body) }
 
 func milliseconds(_ body: () -> Void) -> Figure {
   let start = seconds()
@@ -64,6 +72,7 @@ final class Tally: Sendable {
 /// Timed contention: so many threads loop over `op` for 200 ms; operations per second, and each thread's share.
 func contended(_ threads: Int, _ op: @escaping @Sendable (UInt64) -> UInt64) -> Figure {
   let tally = Tally()
+  let switches = contextSwitches()
   let start = seconds()
   let timer = OSThread.spawn {
     OSThread.sleep(for: .milliseconds(200))
@@ -84,9 +93,11 @@ func contended(_ threads: Int, _ op: @escaping @Sendable (UInt64) -> UInt64) -> 
   let counts = workers.map { $0.join() }
   let time = seconds() - start
   timer.join()
+  let left = contextSwitches() - switches
   let total = counts.reduce(0, +)
   func share(_ count: Double) -> Double { (count * Double(threads) / total * 100).rounded() / 100 }
-  return Figure(value: total / time, note: "share min \(share(counts.min()!)) max \(share(counts.max()!))")
+  return Figure(
+    value: total / time, note: "share min \(share(counts.min()!)) max \(share(counts.max()!))", switches: Double(left) / total)
 }
 
 /// So many producers send 0..., so many consumers receive equal shares; the sum is checked.

@@ -3,7 +3,7 @@
 //     rows list
 //     rows WORKLOAD:VARIANT [THREADS] [COUNT]
 //
-// A line: workload, "spindle-" and variant, threads, value, unit, note, with tabs between.
+// A line: workload, "spindle-" and variant, threads, value, unit, note, context switches per operation, with tabs between.
 import Glibc
 import Spindle
 
@@ -22,4 +22,5 @@ guard let row = rows.first(where: { $0.name == name && (threads == nil || $0.thr
 // The C library leaves atomicity out of its locks until a second thread has existed.
 OSThread.spawn {}.join()
 let figure = row.measure(row.threads, arguments.count > 2 ? Int(arguments[2])! : row.count)
-print(row.workload, "spindle-\(row.variant)", row.threads, figure.value, row.unit, figure.note, separator: "\t")
+let switches = figure.switches.map { "\($0)" } ?? ""
+print(row.workload, "spindle-\(row.variant)", row.threads, figure.value, row.unit, figure.note, switches, separator: "\t")

@@ -133,6 +133,33 @@ fn topology(s: &str) -> (usize, usize) {
     (p.parse().unwrap(), c.trim_end_matches('c').parse().unwrap())
 }
 
+/// P8's text: letters and, one time in five or so, what is none.
+fn words_text(n: usize) -> Vec<u8> {
+    let mut x: u64 = 88172645463325252;
+    (0..n).map(|_| {
+        x = spin(x, 1);
+        let v = (x >> 32) as u8 & 31;
+        if v < 26 { b'a' + v } else { b' ' }
+    }).collect()
+}
+
+/// The words that begin in the range, and their letters.
+fn count_words(text: &[u8], from: usize, to: usize) -> (u64, u64) {
+    let letter = |c: u8| c.wrapping_sub(b'a') < 26;
+    let (mut i, mut words, mut letters) = (from, 0, 0);
+    if from > 0 && letter(text[from - 1]) {
+        while i < text.len() && letter(text[i]) { i += 1 }
+    }
+    while i < to {
+        if !letter(text[i]) { i += 1; continue }
+        let start = i;
+        while i < text.len() && letter(text[i]) { i += 1 }
+        words += 1;
+        letters += (i - start) as u64;
+    }
+    (words, letters)
+}
+
 fn fib(n: u32) -> u64 {
     if n < 2 {
         return n as u64;
@@ -219,7 +246,7 @@ const ROWS: &[(&str, usize, usize, &str)] = &[
     ("P2:rayon-install", 2, 3_000, "us p50"), ("P2:rayon-oneshot", 2, 5_000, "us p50"),
     ("P3:rayon", 2, 32, "joins/s"), ("P4:rayon", 2, 20_000_000, "ms"),
     ("P5:rayon", 2, 1024, "ms"), ("P6:rayon", 8, 1000, "ms"),
-    ("P7:rayon", 2, 10_000_000, "ms"), ("P7:rayon-unstable", 2, 10_000_000, "ms"),
+    ("P8:rayon", 2, 50_000_000, "ms"), ("P7:rayon", 2, 10_000_000, "ms"), ("P7:rayon-unstable", 2, 10_000_000, "ms"),
 ];
 
 fn main() {
@@ -446,6 +473,24 @@ fn run(w: &str, v: &str, t: usize, n: usize) -> Out {
                 let r = plain(s.elapsed().as_secs_f64() * 1e3);
                 assert!(sorted.windows(2).all(|w| w[0] <= w[1]));
                 r
+            })
+        }
+        ("P8", _) => {
+            use rayon::prelude::*;
+            let p = pool(t);
+            let text = words_text(n as usize);
+            let all = count_words(&text, 0, text.len());
+            let part = 65536;
+            median(|| {
+                let s = Instant::now();
+                let sum = p.install(|| {
+                    (0..text.len().div_ceil(part)).into_par_iter()
+                        .map(|i| count_words(&text, i * part, ((i + 1) * part).min(text.len())))
+                        .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+                });
+                let r = s.elapsed().as_secs_f64() * 1e3;
+                assert_eq!(sum, all);
+                (r, format!("{} words", sum.0))
             })
         }
         ("P6", _) => {

@@ -37,7 +37,7 @@ row("P1b:taskgroup", 2, 200_000, "tasks/s"); row("P1b:task", 2, 200_000, "tasks/
 row("P2:dispatch", 2, 5_000, "us p50"); row("P2:task", 2, 5_000, "us p50"); row("P2:nio", 2, 3_000, "us p50")
 row("P3:async-let", 2, 25, "joins/s"); row("P3:taskgroup", 2, 22, "joins/s")
 row("P4:concurrentperform", 2, 20_000_000, "ms"); row("P4:taskgroup", 2, 20_000_000, "ms")
-row("P5:concurrentperform", 2, 1024, "ms"); row("P5:taskgroup", 2, 1024, "ms")
+row("P5:concurrentperform", 2, 1024, "ms"); row("P5:taskgroup", 2, 1024, "ms"); row("P8:concurrentperform", 2, 50_000_000, "ms")
 row("P6:nio", 8, 1000, "ms"); row("P6:operationqueue", 8, 1000, "ms")
 
 func ring(_ v: String, _ cap: Int) -> (send: (UInt64) -> Void, recv: () -> UInt64) {
@@ -319,6 +319,22 @@ func run(_ w: String, _ v: String, _ t: Int, _ n: Int) -> Out {
         }
       }
       o.note = "sum \(sum.v.load(ordering: .relaxed))"
+      return o
+    }
+  case "P8":
+    let text = wordsText(n)
+    let all = countWords(text, 0..<n)
+    let part = 65_536
+    return median {
+      let sum = Mutex((words: 0, letters: 0))
+      var o = ms {
+        DispatchQueue.concurrentPerform(iterations: (n + part - 1) / part) { i in
+          let found = countWords(text, i * part..<min((i + 1) * part, n))
+          sum.withLock { $0 = ($0.words + found.words, $0.letters + found.letters) }
+        }
+      }
+      check(sum.withLock { $0 == all }, "words")
+      o.note = "\(all.words) words"
       return o
     }
   case "P6":
