@@ -1,5 +1,9 @@
-"""The table of a run: Spindle's figure, the best peer's, and the ratio."""
+"""The table of a run: Spindle's figure, the best peer's, and the ratio.
+
+Usage: report.py        writes the table of Results/latest.json into the README, between its marks
+"""
 import json
+import os
 import statistics
 
 MACHINE = "PHY-"
@@ -110,3 +114,31 @@ def table(results):
                 f"| {row['workload']} | {row['threads']} | {row['unit']} | {name} | {short(statistics.median(v))} | "
                 f"{short(min(v))} to {short(max(v))} | {entry['note']} |")
     return "\n".join(lines) + "\n"
+
+
+def write_into_readme(folder):
+    """One line a row: what a reader wants to compare, rows where we lose included."""
+    with open(os.path.join(folder, "Results", "latest.json")) as f:
+        results = json.load(f)
+    lines = [
+        f"{heading(results).splitlines()[0]} Each figure is the median of the rounds.\n",
+        "| row | threads | unit | Spindle | best peer | ratio |", "|---|---|---|---|---|---|"]
+    for row, name, peer, r in comparisons(results):
+        if not peer:
+            continue
+        ours, theirs = (short(statistics.median(row["contenders"][n]["values"])) for n in (name, peer))
+        lines.append(
+            f"| {row['workload']} | {row['threads']} | {row['unit']} | {name.removeprefix('spindle-')} {ours} | {peer} {theirs} | "
+            f"{statistics.median(r):.2f} |")
+    path = os.path.join(folder, "..", "README.md")
+    with open(path) as f:
+        text = f.read()
+    begin, end = "<!-- benchmarks: written by Benchmarks/run table -->\n", "<!-- end of benchmarks -->"
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    with open(path, "w") as f:
+        f.write(before + begin + "\n".join(lines) + "\n" + end + after)
+
+
+if __name__ == "__main__":
+    write_into_readme(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
