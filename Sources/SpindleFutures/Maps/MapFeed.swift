@@ -9,6 +9,26 @@ package protocol MapSource<Value>: AnyObject {
 
   /// The next value, without blocking a thread.
   nonisolated(nonsending) func next() async throws -> Value?
+
+  /// Appends the next values, as many as come together: at least one. False after the last.
+  func next(into values: inout [Value]) throws -> Bool
+
+  /// The same without blocking a thread.
+  nonisolated(nonsending) func next(into values: inout [Value]) async throws -> Bool
+}
+
+extension MapSource {
+  package func next(into values: inout [Value]) throws -> Bool {
+    guard let value = try next() else { return false }
+    values.append(value)
+    return true
+  }
+
+  package nonisolated(nonsending) func next(into values: inout [Value]) async throws -> Bool {
+    guard let value = try await next() else { return false }
+    values.append(value)
+    return true
+  }
 }
 
 /// A map that goes on: pulls items, has them worked on, gives the values in the order of the items.

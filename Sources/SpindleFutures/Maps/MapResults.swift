@@ -30,14 +30,18 @@ public struct MapResults<Value: Sendable, Failure: Error> {
   @available(*, noasync, message: "a task must not block its thread: use 'try await collect()'")
   public func collect() throws(Failure) -> [Value] {
     var values: [Value] = []
-    while let value = try next() { values.append(value) }
+    do {
+      while try feed.next(into: &values) {}
+    } catch {
+      throw failure(error)
+    }
     return values
   }
 
   /// All values, without blocking a thread. Cancelling the task ends it with `CancellationError`.
   nonisolated(nonsending) public func collect() async throws -> [Value] {
     var values: [Value] = []
-    while let value = try await feed.next() { values.append(value) }
+    while try await feed.next(into: &values) {}
     return values
   }
 }
