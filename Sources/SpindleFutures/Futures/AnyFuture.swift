@@ -39,6 +39,7 @@ public class AnyFuture: @unchecked Sendable {
   }
 
   /// A future whose work is done elsewhere.
+  @usableFromInline
   init(remote: any RemoteWork) {
     state = Atomic(AnyFuture.pending)
     home = 0
@@ -162,6 +163,7 @@ public class AnyFuture: @unchecked Sendable {
   }
 
   /// The same without calling the callbacks. True when there are some: then `callBack` is to be called.
+  @usableFromInline
   final func publishQuietly(_ end: UInt32) -> Bool {
     if leave(Self.running, for: end) != nil { mistake("a future was given two results") }
     spot.wakeAll()

@@ -40,6 +40,7 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   }
 
   /// A future whose work is done elsewhere.
+  @inlinable
   override init(remote: any RemoteWork) {
     unsafe body = .empty
     super.init(remote: remote)
@@ -71,6 +72,7 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
 
   @usableFromInline override func discardWork() { unsafe body = .empty }
   @usableFromInline override func write(failure: any Error) { unsafe body = .failure(failure) }
+  @inlinable
   func write(value: Value) { unsafe body = .value(value) }
 
   /// The result of a future that has ended.

@@ -3,6 +3,7 @@ import SpindleGround
 /// The work of a future that is done elsewhere, as in another process: what the future asks when somebody asks it.
 ///
 /// Such a future stays `pending` until its end; whether the work has begun is known only over there.
+@usableFromInline
 package protocol RemoteWork: AnyObject, Sendable {
   /// Sees to it that work which has not begun never will. False when it has begun or is over.
   func takeBack() -> Bool
@@ -20,25 +21,28 @@ package protocol RemoteWork: AnyObject, Sendable {
 
 extension Future {
   /// A future whose work is done elsewhere.
+  @inlinable
   package static func remote(_ work: any RemoteWork) -> Future { Future(remote: work) }
 
   /// Ends a future whose work was done elsewhere, unless it was cancelled before. No code of the user runs here: when
   /// this is true, `callBack` is still to be called where such code may run.
+  @inlinable
   package func endRemotely(_ value: Value) -> Bool {
     guard begin() else { return false }
     write(value: value)
     return publishQuietly(AnyFuture.value)
   }
+}
 
-  /// The same with an error.
-  package func failRemotely(_ error: any Error) -> Bool {
+extension AnyFuture {
+  /// As `endRemotely` of a future, with an error.
+  @usableFromInline
+  package final func failRemotely(_ error: any Error) -> Bool {
     guard begin() else { return false }
     write(failure: error)
     return publishQuietly(AnyFuture.failed)
   }
-}
 
-extension AnyFuture {
   /// Nil when its work is done by this process.
   package final var remoteWork: (any RemoteWork)? { remote }
 }

@@ -46,6 +46,8 @@
   var attachments: AttachmentList?
   var actors: ActorContext?
 
+  convenience init() { unsafe self.init(UnsafeRawBufferPointer(start: nil, count: 0)) }
+
   init(_ bytes: UnsafeRawBufferPointer) {
     if let start = bytes.baseAddress, bytes.count > 0 {
       unsafe base = start
@@ -56,6 +58,20 @@
       unsafe base = UnsafeRawPointer(memory)
       unsafe storedSize = 0
     }
+  }
+
+  /// Reads these bytes from now on. Only for who alone has a reference: a decoder that was kept would read them too.
+  func reset(to bytes: UnsafeRawBufferPointer) {
+    size = 0
+    progressOrigin = -1
+    progressPlace = -1
+    knownStart = -1
+    knownEnd = -1
+    depth = 0
+    if !currentPath.isEmpty { currentPath = [] }
+    guard let start = bytes.baseAddress else { return }
+    unsafe base = start
+    size = bytes.count
   }
 
   /// A copy of the bytes, for what must outlive the caller's.

@@ -88,10 +88,14 @@ package struct WireWriter: ~Copyable {
   }
 
   package func encode<T: Encodable>(_ value: T) throws {
+    let coder = ValueCoder.of(T.self)
+    // What the encoding writes itself does not fail, and holds no descriptor.
+    // SAFETY: the coder is that of T.
+    if case .direct(let put, _, _) = coder { return unsafe withUnsafePointer(to: value) { unsafe put($0, state) } }
     let start = state.count
     let attached = state.attachments?.count ?? 0
     do {
-      try WireEncoder(state: state, index: -1, serial: 0).encode(value, key: .none, restart: start)
+      try WireEncoder(state: state, index: -1, serial: 0).encode(value, as: coder, key: .none, restart: start)
     } catch {
       state.truncate(to: start)
       state.attachments?.truncate(to: attached)
@@ -100,6 +104,7 @@ package struct WireWriter: ~Copyable {
   }
 
   func append(_ bytes: UnsafeRawBufferPointer) { unsafe state.putBytes(bytes) }
+  func append(_ kind: ReplyKind) { kind.put(into: state) }
 
   package func append(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe state.putBytes($0) } }
 
@@ -120,6 +125,13 @@ package struct WireReader: ~Copyable {
     state.attachments = attachments
   }
 
+  /// With a state that was made before, and that nobody else has.
+  init(_ bytes: UnsafeRawBufferPointer, reusing state: DecodingState, attachments: AttachmentList?) {
+    unsafe state.reset(to: bytes)
+    state.attachments = attachments
+    self.state = state
+  }
+
   /// From an offset into the bytes.
   init(
     _ bytes: UnsafeRawBufferPointer, from offset: Int, attachments: AttachmentList?, actors: ActorContext
@@ -138,6 +150,13 @@ package struct WireReader: ~Copyable {
     let value = try state.decode(type, at: &place, 0, [], .none)
     offset = place
     return value
+  }
+
+  /// What kind of reply follows; nil, and nothing read, when it is none.
+  mutating func takeKind() -> ReplyKind? {
+    guard let kind = state.byte(at: offset).flatMap({ ReplyKind(rawValue: $0) }) else { return nil }
+    offset += 1
+    return kind
   }
 
   /// Reads an array of bytes without copying it; nil, and nothing read, when there is none.

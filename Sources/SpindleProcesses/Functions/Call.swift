@@ -63,7 +63,7 @@ package struct Call<Output: Sendable>: Sendable {
 
   package func result(of reply: UnsafeRawBufferPointer, attachments: AttachmentList? = nil) throws -> Output {
     var reader = unsafe WireReader(reply, attachments: attachments)
-    let kind = try reader.decode(ReplyKind.self)
+    let kind = try reader.takeKind() ?? reader.decode(ReplyKind.self)
     guard kind == .value else { throw try kind.error(&reader) }
     let value = try decodeOutput(&reader)
     try reader.finish()
@@ -73,6 +73,16 @@ package struct Call<Output: Sendable>: Sendable {
 
 extension Call where Output: Codable {
   private static var decode: @Sendable (inout WireReader) throws -> Output { { try $0.decode(Output.self) } }
+
+  /// Reads a reply of any call with such a result.
+  static func result(of reply: UnsafeRawBufferPointer, attachments: AttachmentList?) throws -> Output {
+    var reader = unsafe WireReader(reply, attachments: attachments)
+    let kind = try reader.takeKind() ?? reader.decode(ReplyKind.self)
+    guard kind == .value else { throw try kind.error(&reader) }
+    let value = try reader.decode(Output.self)
+    try reader.finish()
+    return value
+  }
 
   package init<each Argument: Codable & Sendable>(
     _ function: @escaping @Sendable (repeat each Argument) throws -> Output, _ argument: repeat each Argument,

@@ -9,6 +9,7 @@ internal import Synchronization
 ///
 ///     (box type, wrapper's code, kind of its context)  ->  link
 ///     (link, the function's code, nothing)             ->  header
+@usableFromInline
 @safe final class CallTarget: Sendable {
   /// A packed array of the header's bytes; empty for a link.
   let header: [UInt8]
@@ -30,7 +31,7 @@ internal import Synchronization
   /// - Parameter types: of the result, if there is one, and the arguments.
   static func of<Box>(_ box: Box, _ shape: CallHeader.Shape, types: () throws -> [TypeName]) throws -> CallTarget {
     try ClosureWords.read(box) { words in
-      if let target = follow(words, of: Box.self, { known.find($0) }) { return target }
+      if let target = found(for: words, of: Box.self) { return target }
       let header = try CallHeader(shape, FunctionName(of: words), types())
       let target = CallTarget(try Wire.encode(Wire.encode(header)))
       // The name was made, so every context on the way is that of a wrapper: links may lead through them.
@@ -38,6 +39,9 @@ internal import Synchronization
       return target
     }
   }
+
+  /// The target of a function whose name was made before. Not generic, so that nothing is looked up at run time.
+  static func found(for words: ClosureWords, of box: Any.Type) -> CallTarget? { follow(words, of: box) { known.find($0) } }
 
   static func ofJob<Work: Job>(_: Work.Type) throws -> CallTarget {
     let key = WordTable<CallTarget>.Key(a: UInt(bitPattern: ObjectIdentifier(Work.self)))
@@ -48,11 +52,11 @@ internal import Synchronization
 
   // SAFETY: contexts are objects of the runtime; what one captured is read only when `step` knows its kind of context,
   // which is remembered only for those that hold exactly one function.
-  private static func follow<Box>(
-    _ first: ClosureWords, of _: Box.Type, _ step: (WordTable<CallTarget>.Key) -> CallTarget?
+  private static func follow(
+    _ first: ClosureWords, of box: Any.Type, _ step: (WordTable<CallTarget>.Key) -> CallTarget?
   ) -> CallTarget? {
     var words = first
-    var scope = UInt(bitPattern: ObjectIdentifier(Box.self))
+    var scope = UInt(bitPattern: ObjectIdentifier(box))
     for _ in 0..<FunctionName.longestChain {
       let kind = unsafe words.context.map { unsafe $0.load(as: UInt.self) } ?? 0
       guard let target = unsafe step(.init(a: scope, b: UInt(bitPattern: words.code), c: kind)) else { return nil }

@@ -7,11 +7,13 @@ internal import CSpindle
 /// language, so nothing is used before `ClosureLayout.check` has taken known closures apart and put them together again.
 // SAFETY: a context is an object of Swift's runtime; only its metadata is read, and the captures of contexts whose
 // metadata says that they hold exactly one function.
+@usableFromInline
 @safe struct ClosureWords: Equatable {
-  var code: UnsafeRawPointer
-  var context: UnsafeRawPointer?
+  @usableFromInline var code: UnsafeRawPointer
+  @usableFromInline var context: UnsafeRawPointer?
 
   // Written out: the compiler's own would not say that it compares pointers.
+  @usableFromInline
   static func == (a: ClosureWords, b: ClosureWords) -> Bool {
     unsafe a.code == b.code && a.context == b.context
   }
@@ -22,6 +24,7 @@ internal import CSpindle
   }
 
   /// Lends the words of the function in `box`, a struct with one function as its only field, while the box holds it.
+  @inlinable
   static func read<Box, R>(_ box: Box, _ body: (ClosureWords) throws -> R) rethrows -> R {
     precondition(MemoryLayout<Box>.size == MemoryLayout<(Int, Int)>.size)
     return try withExtendedLifetime(box) {

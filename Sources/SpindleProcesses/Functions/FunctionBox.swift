@@ -20,8 +20,12 @@ struct AsyncProcedureBox<each Input>: Sendable {
 
 /// A function of one argument as generic code holds it; inside a generic function, making a pack of one of it would
 /// need a wrapper that keeps the type parameters.
+@usableFromInline
 struct UnaryFunctionBox<Output, Input>: Sendable {
-  var function: @Sendable (Input) throws -> Output
+  @usableFromInline var function: @Sendable (Input) throws -> Output
+
+  @inlinable
+  init(function: @escaping @Sendable (Input) throws -> Output) { self.function = function }
 }
 
 struct AsyncUnaryFunctionBox<Output, Input>: Sendable {

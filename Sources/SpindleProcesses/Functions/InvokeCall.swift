@@ -54,17 +54,22 @@ package func invokeCall(
 }
 
 /// The same for what `CallHeader.invoker` has found, with the arguments alone.
-func invoke(
-  _ invoker: any Invoking, _ arguments: UnsafeRawBufferPointer, attachments: AttachmentList?,
-  _ reply: borrowing WireWriter
-) {
+func invoke(_ invoker: any Invoking, _ arguments: inout WireReader, _ reply: borrowing WireWriter) {
   let start = reply.count
   do {
-    var reader = unsafe WireReader(arguments, attachments: attachments)
-    try invoker.run(&reader, reply)
+    try invoker.run(&arguments, reply)
   } catch {
     reply.truncate(to: start)
     reply.append(errorReply(error))
+  }
+}
+
+/// The same for calls in a row.
+func invokeRow(_ invoker: any Invoking, _ arguments: inout WireReader, _ reply: borrowing WireWriter) {
+  if let error = invoker.runRow(&arguments, reply) {
+    reply.append(errorReply(error))
+  } else {
+    reply.append(.value)
   }
 }
 

@@ -3,6 +3,8 @@ protocol Invoking: Sendable {
   var isAsync: Bool { get }
   func run(_ arguments: inout WireReader, _ reply: borrowing WireWriter) throws
   func prepare(_ arguments: inout WireReader) throws -> PreparedCall
+  /// Calls in a row: writes what they return, up to the first that fails, whose error it gives. See `CallRow`.
+  func runRow(_ arguments: inout WireReader, _ reply: borrowing WireWriter) -> (any Error)?
 }
 
 /// A call whose arguments were decoded; it is run once, by whoever prepared it.
@@ -17,6 +19,10 @@ extension Invoking {
   func prepare(_ arguments: inout WireReader) throws -> PreparedCall {
     throw FunctionNameError("a function that is not async is called as it is decoded")
   }
+
+  func runRow(_ arguments: inout WireReader, _ reply: borrowing WireWriter) -> (any Error)? {
+    FunctionNameError("malformed call: only functions of one argument are called in a row")
+  }
 }
 
 struct Invoker<Output: Codable, each Argument: Codable>: Invoking {
@@ -26,7 +32,7 @@ struct Invoker<Output: Codable, each Argument: Codable>: Invoking {
     let values = (repeat try arguments.decode((each Argument).self))
     try arguments.finish()
     let output = try box.function(repeat each values)
-    try reply.encode(ReplyKind.value)
+    reply.append(.value)
     try reply.encode(output)
   }
 }
@@ -38,7 +44,7 @@ struct UnaryInvoker<Output: Codable, Argument: Codable>: Invoking {
     let value = try arguments.decode(Argument.self)
     try arguments.finish()
     let output = try box.function(value)
-    try reply.encode(ReplyKind.value)
+    reply.append(.value)
     try reply.encode(output)
   }
 }
@@ -48,7 +54,7 @@ struct JobInvoker<Work: Job>: Invoking {
     let job = try arguments.decode(Work.self)
     try arguments.finish()
     let output = try job.run()
-    try reply.encode(ReplyKind.value)
+    reply.append(.value)
     try reply.encode(output)
   }
 }
@@ -68,7 +74,7 @@ struct AsyncInvoker<Output: Codable, each Argument: Codable>: Invoking {
     return PreparedCall { [box] attachments in
       let output = try await box.function(repeat each values)
       let reply = WireWriter(attachments: attachments)
-      try reply.encode(ReplyKind.value)
+      reply.append(.value)
       try reply.encode(output)
       return reply.bytes
     }
@@ -82,7 +88,7 @@ struct ProcedureInvoker<each Argument: Codable>: Invoking {
     let values = (repeat try arguments.decode((each Argument).self))
     try arguments.finish()
     try box.function(repeat each values)
-    try reply.encode(ReplyKind.value)
+    reply.append(.value)
   }
 }
 

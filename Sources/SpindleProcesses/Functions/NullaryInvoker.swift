@@ -6,7 +6,7 @@ struct NullaryInvoker<Output: Codable>: Invoking {
   func run(_ arguments: inout WireReader, _ reply: borrowing WireWriter) throws {
     try arguments.finish()
     let output = try box.function()
-    try reply.encode(ReplyKind.value)
+    reply.append(.value)
     try reply.encode(output)
   }
 }
@@ -25,7 +25,7 @@ struct AsyncNullaryInvoker<Output: Codable>: Invoking {
     return PreparedCall { [box] attachments in
       let output = try await box.function()
       let reply = WireWriter(attachments: attachments)
-      try reply.encode(ReplyKind.value)
+      reply.append(.value)
       try reply.encode(output)
       return reply.bytes
     }
@@ -38,7 +38,7 @@ struct NullaryProcedureInvoker: Invoking {
   func run(_ arguments: inout WireReader, _ reply: borrowing WireWriter) throws {
     try arguments.finish()
     try box.function()
-    try reply.encode(ReplyKind.value)
+    reply.append(.value)
   }
 }
 

@@ -37,9 +37,10 @@ struct Arrivals: ~Copyable {
   consuming func deliver(for mine: AnyFuture?, elsewhere: (@escaping @Sendable () -> Void) -> Void) {
     var rest: [Entry] = []
     var called: [PoolCall] = []
+    let spare = SpareReader()
     for entry in entries {
       if entry.isForHere || mine != nil && entry.call.isAwaited(by: mine!) {
-        if entry.finish(small) { called.append(entry.call) }
+        if entry.finish(small, spare) { called.append(entry.call) }
       } else {
         rest.append(entry)
       }
@@ -48,7 +49,8 @@ struct Arrivals: ~Copyable {
     let small = rest.isEmpty ? [] : small
     elsewhere { [rest, called, small] in
       for call in called { call.callBack() }
-      for entry in rest { if entry.finish(small) { entry.call.callBack() } }
+      let spare = SpareReader()
+      for entry in rest { if entry.finish(small, spare) { entry.call.callBack() } }
     }
   }
 }
@@ -60,20 +62,22 @@ extension Arrivals.Entry {
   }
 
   /// True when callbacks are still to be called.
-  fileprivate func finish(_ small: [UInt8]) -> Bool {
+  fileprivate func finish(_ small: [UInt8], _ spare: SpareReader) -> Bool {
     switch reply {
     case .small(let range):
-      return unsafe small.withUnsafeBytes {
-        unsafe call.finish(UnsafeRawBufferPointer(rebasing: $0[range]), isBatch: isBatch, attachments: nil)
-      }
-    case .large(let large): return unsafe call.finish(large.bytes, isBatch: isBatch, attachments: nil)
+      return unsafe small.withUnsafeBytes { unsafe finish(UnsafeRawBufferPointer(rebasing: $0[range]), spare) }
+    case .large(let large): return unsafe finish(large.bytes, spare)
     case .message(let frame):
       let attachments = AttachmentList(receivedWith: frame)
       defer { attachments.closeRest() }
       return unsafe frame.bytes.withUnsafeBytes {
-        unsafe call.finish(UnsafeRawBufferPointer(rebasing: $0.dropFirst(8)), isBatch: isBatch, attachments: attachments)
+        unsafe finish(UnsafeRawBufferPointer(rebasing: $0.dropFirst(8)), spare, attachments)
       }
-    case .malformed: return unsafe call.finish(UnsafeRawBufferPointer(start: nil, count: 0), isBatch: false, attachments: nil)
+    case .malformed: return unsafe finish(UnsafeRawBufferPointer(start: nil, count: 0), spare)
     }
+  }
+
+  private func finish(_ bytes: UnsafeRawBufferPointer, _ spare: SpareReader, _ attachments: AttachmentList? = nil) -> Bool {
+    unsafe call.finish(PoolReply(bytes: bytes, isBatch: isBatch, attachments: attachments, spare: spare))
   }
 }

@@ -55,7 +55,7 @@ internal import Synchronization
 
   /// What a slot says about its bytes.
   struct Head {
-    /// 0: several calls in a row follow, see `ByteBatch`; otherwise one.
+    /// Several calls in a row, see `CallRow`; otherwise one.
     var isBatch = false
     var place = Where.slot
     /// Which function: a number that the worker knows or learns from the first `headerCount` bytes.

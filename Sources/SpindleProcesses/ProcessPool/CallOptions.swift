@@ -17,6 +17,7 @@ public struct CallOptions: Sendable, Hashable {
   /// How long the call may run.
   public var deadline: Duration?
 
+  @inlinable
   public init(retries: Int = 0, deadline: Duration? = nil) {
     self.retries = retries
     self.deadline = deadline

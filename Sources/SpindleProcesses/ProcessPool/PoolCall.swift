@@ -1,15 +1,20 @@
-internal import SpindleFutures
+public import SpindleFutures
 internal import SpindleGround
 
-/// What a process pool hands to a worker, without the type of its result.
+/// What a process pool hands to a worker: the bytes, and the future that gets the result.
 ///
 ///     inLine ──► handed ──► over         the worker's reply, or its death
 ///        │         │ ▲
 ///        │         ▼ │
 ///        └──► takenBack · inLine         cancelled; or the worker died before it began the call
+///
+/// Not generic, so that nothing that is done for each call has to look for types at run time: only `end` knows the
+/// type of the result.
 // SAFETY: `standing`, `stopRequested`, `losses`, `attempts` and `deadline` belong to the pool's lock. The bytes and
-// the future belong to it until the call is over, then to whoever ended the call.
-class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
+// the future belong to it until the call is over, then to whoever ended the call. `@exclusivity(unchecked)`: so no two
+// accesses overlap.
+@usableFromInline
+final class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
   enum Standing {
     case inLine
     /// By seat of the worker and number of the slot.
@@ -19,14 +24,28 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
 
   enum ReasonOfKill { case deadline, request }
 
+  /// Ends the future with what a reply holds. True when its callbacks are still to be called.
+  @usableFromInline typealias End = @Sendable (AnyFuture, PoolReply) -> Bool
+
   let core: ProcessPoolCore
   let target: CallTarget
-  let isBatch: Bool
-  /// The target's header, then the arguments.
-  fileprivate(set) var bytes: [UInt8]
-  fileprivate(set) var attachments: AttachmentList?
+  /// Several calls in a row.
+  let row: Row?
+  /// The arguments; with the target's header before them, or without.
+  private(set) var bytes: [UInt8]
+  private let hasHeader: Bool
+  private(set) var attachments: AttachmentList?
   let options: CallOptions
-  var standing = Standing.inLine
+  /// No code of the user runs in `finish`.
+  let isPlain: Bool
+  private let end: End
+  /// Nil when it is over.
+  private var future: AnyFuture?
+  @exclusivity(unchecked) private var storedStanding = Standing.inLine
+  var standing: Standing {
+    @inline(__always) get { unsafe storedStanding }
+    @inline(__always) _modify { yield unsafe &storedStanding }
+  }
   var isStopRequested = false
   /// So many workers died without having begun it when it was the next for them.
   var losses = 0
@@ -41,48 +60,94 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
   private(set) var blockCount = 0
   let isTooLarge: Bool
 
-  fileprivate init(
-    core: ProcessPoolCore, target: CallTarget, bytes: [UInt8], isBatch: Bool, attachments: AttachmentList?,
-    options: CallOptions
+  /// How many calls there are in a row.
+  struct Row: Sendable {
+    var count: Int
+    /// To be told how long they took.
+    var sizes: ChunkSizes?
+  }
+
+  init(
+    core: ProcessPoolCore, target: CallTarget, bytes: [UInt8], hasHeader: Bool, row: Row? = nil,
+    attachments: AttachmentList? = nil, options: CallOptions, isPlain: Bool, end: @escaping End
   ) {
     self.core = core
     self.target = target
     self.bytes = bytes
-    self.isBatch = isBatch
+    self.hasHeader = hasHeader
+    self.row = row
     self.attachments = attachments.flatMap { $0.count > 0 ? $0 : nil }
     self.options = options
-    isTooLarge = bytes.count > CallLink.room
-    if isTooLarge, self.attachments == nil, let block = try? core.memory?.take(bytes.count) {
-      unsafe bytes.withUnsafeBytes { unsafe block.bytes($0.count).copyMemory(from: $0) }
+    self.isPlain = isPlain
+    self.end = end
+    let count = bytes.count + (hasHeader ? 0 : target.header.count)
+    isTooLarge = count > CallLink.room
+    if isTooLarge, self.attachments == nil, let block = try? core.memory?.take(count) {
+      unsafe write(into: block.bytes(count))
       self.block = block
-      blockCount = bytes.count
+      blockCount = count
       self.bytes = []
     }
   }
 
+  /// Header and arguments lie in the block already.
+  init(
+    core: ProcessPoolCore, target: CallTarget, block: PoolMemory.Block, count: Int, options: CallOptions, isPlain: Bool,
+    end: @escaping End
+  ) {
+    self.core = core
+    self.target = target
+    bytes = []
+    hasHeader = true
+    row = nil
+    self.options = options
+    self.isPlain = isPlain
+    self.end = end
+    isTooLarge = true
+    self.block = block
+    blockCount = count
+  }
+
+  // MARK: The bytes
+
+  /// The header, if it is to be written, and the arguments.
+  private func write(into memory: UnsafeMutableRawBufferPointer, withHeader: Bool = true) {
+    var memory = unsafe memory
+    if withHeader, !hasHeader {
+      unsafe memory.copyBytes(from: target.header)
+      unsafe memory = UnsafeMutableRawBufferPointer(rebasing: memory[target.header.count...])
+    }
+    let skipped = hasHeader && !withHeader ? target.header.count : 0
+    unsafe bytes.withUnsafeBytes { unsafe memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[skipped...])) }
+  }
+
+  func byteCount(withHeader: Bool) -> Int {
+    bytes.count + (hasHeader ? 0 : target.header.count) - (withHeader ? 0 : target.header.count)
+  }
+
+  /// Writes a call that is not too large into a slot.
+  func write(intoSlot slot: UnsafeMutableRawBufferPointer, withHeader: Bool) {
+    unsafe write(into: slot, withHeader: withHeader)
+  }
+
+  /// For a message.
+  var bytesWithHeader: [UInt8] { hasHeader ? bytes : target.header + bytes }
+
+  @usableFromInline
   static func == (a: PoolCall, b: PoolCall) -> Bool { a === b }
 
   /// What runs, for a message: the function's name or the job's type.
-  final var name: String { describeCall(target.header) }
+  var name: String { describeCall(target.header) }
 
-  /// No code of the user runs in `finish`.
-  var isPlain: Bool { false }
-  /// Ends the future. True when its callbacks are still to be called, by `callBack`.
-  func finish(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) -> Bool { false }
-  func fail(_ error: any Error) {}
-  func callBack() {}
-  func cancel() {}
-  func isAwaited(by future: AnyFuture) -> Bool { false }
   /// How long its worker has had it, at most. Under the pool's lock.
-  func took(nanoseconds: Int64) {}
-
-  /// The call is over: nothing of it is needed any more.
-  func drop() { dropArguments() }
+  func took(nanoseconds: Int64) {
+    if let row { row.sizes?.note(row.count, nanoseconds: nanoseconds) }
+  }
 
   /// Gives back the memory of header and arguments.
-  fileprivate final func dropArguments() {
+  private func dropArguments() {
     bytes = []
-    attachments = nil
+    if attachments != nil { attachments = nil }
     if let block {
       core.memory?.giveBack(block)
       self.block = nil
@@ -90,7 +155,7 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
   }
 
   /// The error of a call that was lost with its worker. Reads the program's symbols.
-  final func loss(_ worker: (name: String, pid: Int32), _ end: WorkerProcess.End) -> any Error {
+  func loss(_ worker: (name: String, pid: Int32), _ end: WorkerProcess.End) -> any Error {
     var detail: String?
     switch reasonOfKill {
     case .deadline:
@@ -105,133 +170,86 @@ class PoolCall: RemoteWork, Equatable, @unchecked Sendable {
 
   // MARK: What the future asks
 
-  final func takeBack() -> Bool { core.takeBack(self) }
-  final var hasBegun: Bool { core.hasBegun(self) }
-  final func requestStop() { core.requestStop(of: self) }
-  final func attend(_ future: AnyFuture) { core.attend(future) }
-}
+  @usableFromInline func takeBack() -> Bool { core.takeBack(self) }
+  @usableFromInline var hasBegun: Bool { core.hasBegun(self) }
+  @usableFromInline func requestStop() { core.requestStop(of: self) }
+  @usableFromInline func attend(_ future: AnyFuture) { core.attend(future) }
 
-/// A call with the future of what its reply holds.
-class FutureCall<Value: Sendable>: PoolCall, @unchecked Sendable {
-  /// Nil when it is over.
-  private var future: Future<Value>?
+  // MARK: The end
 
-  /// The future of this call; once.
-  final func makeFuture() -> Future<Value> {
-    let future = Future<Value>.remote(self)
-    self.future = future
-    return future
-  }
+  /// A call has one future, which has it.
+  @usableFromInline
+  func ends(_ future: AnyFuture) { self.future = future }
 
-  /// What a reply holds; throws the error that it holds, or says that it is malformed.
-  func decode(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) throws -> Value {
-    throw FunctionNameError("malformed reply")
-  }
+  func cancel() { _ = future?.cancel() }
+  func isAwaited(by future: AnyFuture) -> Bool { self.future === future }
 
-  final override func cancel() { _ = future?.cancel() }
-  final override func isAwaited(by future: AnyFuture) -> Bool { self.future === future }
-  final override func callBack() {
-    future?.callBack()
-    future = nil
-  }
-
-  final override func drop() {
-    future = nil
-    dropArguments()
-  }
-
-  final override func finish(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) -> Bool {
+  /// Ends the future. True when its callbacks are still to be called, by `callBack`.
+  func finish(_ reply: PoolReply) -> Bool {
     dropArguments()
     guard let future else { return false }
-    let hasCallbacks: Bool
-    do {
-      hasCallbacks = future.endRemotely(try unsafe decode(reply, isBatch: isBatch, attachments: attachments))
-    } catch {
-      hasCallbacks = future.failRemotely(error)
-    }
+    let hasCallbacks = end(future, reply)
     if !hasCallbacks { self.future = nil }
     return hasCallbacks
   }
 
-  final override func fail(_ error: any Error) {
+  func fail(_ error: any Error) {
     dropArguments()
     guard let future else { return }
     if future.failRemotely(error) { future.callBack() }
     self.future = nil
   }
+
+  func callBack() {
+    future?.callBack()
+    future = nil
+  }
+
+  /// The call is over: nothing of it is needed any more.
+  func drop() {
+    future = nil
+    dropArguments()
+  }
 }
 
-/// One call.
-final class SingleCall<Output: Sendable>: FutureCall<Output>, @unchecked Sendable {
-  private let call: Call<Output>
+/// A reply as whoever delivers it reads it.
+// SAFETY: whoever makes one has the bytes for as long as it is used, which is within `finish`.
+@usableFromInline
+@safe struct PoolReply {
+  let bytes: UnsafeRawBufferPointer
+  let isBatch: Bool
+  let attachments: AttachmentList?
+  /// For one reply after the other.
+  let spare: SpareReader
 
-  init(_ call: Call<Output>, attachments: AttachmentList?, core: ProcessPoolCore, options: CallOptions) {
-    self.call = call.withoutArguments
-    super.init(
-      core: core, target: call.target, bytes: call.bytes, isBatch: false, attachments: attachments,
-      options: options)
+  /// The value, or the error that the reply holds, or what is wrong with it.
+  func value<Output>(of call: Call<Output>) throws -> Output {
+    if isBatch { throw Self.malformed }
+    return try unsafe call.result(of: bytes, attachments: attachments)
   }
 
-  override var isPlain: Bool { call.givesPlainValue }
-
-  override func decode(_ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?) throws -> Output {
-    guard !isBatch else { throw FunctionNameError("malformed reply") }
-    return try unsafe call.result(of: reply, attachments: attachments)
-  }
+  static var malformed: FunctionNameError { FunctionNameError("malformed reply") }
 }
 
 /// The values of calls in a row, up to the first that failed.
 struct Chunk<Value: Sendable>: Sendable {
   var values: [Value] = []
   var error: (any Error)?
-}
 
-/// Several calls of a map that travel together.
-final class ChunkCall<Value: Sendable>: FutureCall<Chunk<Value>>, @unchecked Sendable {
-  private let call: Call<Value>
-  private let count: Int
-  private let sizes: ChunkSizes?
-  /// The call after the last could not be encoded.
-  private let error: (any Error)?
-
-  /// - Parameters:
-  ///   - call: any one of the calls: they differ in their arguments only.
-  ///   - batch: the arguments of all.
-  init(
-    _ call: Call<Value>, batch: ByteBatch, count: Int, attachments: AttachmentList?, error: (any Error)?,
-    core: ProcessPoolCore, options: CallOptions, sizes: ChunkSizes?
-  ) {
-    self.sizes = sizes
-    self.call = call.withoutArguments
-    self.count = count
-    self.error = error
-    super.init(
-      core: core, target: call.target, bytes: call.target.header + batch.bytes, isBatch: true, attachments: attachments, options: options)
-  }
-
-  override func took(nanoseconds: Int64) { sizes?.note(count, nanoseconds: nanoseconds) }
-
-  override var isPlain: Bool { call.givesPlainValue }
-
-  override func decode(
-    _ reply: UnsafeRawBufferPointer, isBatch: Bool, attachments: AttachmentList?
-  ) throws -> Chunk<Value> {
-    var chunk = Chunk<Value>(error: error)
+  /// - Parameter failure: of the argument after the last, which could not be encoded.
+  init<Argument: Codable & Sendable>(
+    _ reply: PoolReply, of _: CallRow<Argument, Value>, count: Int, failure: (any Error)?
+  ) where Value: Codable {
+    error = failure
     do {
-      guard isBatch else {
-        // An error of the whole, as that the function is not known there.
-        _ = try unsafe call.result(of: reply)
-        throw FunctionNameError("malformed reply")
-      }
-      chunk.values.reserveCapacity(count)
-      let replies = try unsafe ByteBatch.forEach(of: reply) { part in
-        guard chunk.values.count < count else { throw FunctionNameError("malformed reply") }
-        chunk.values.append(try unsafe call.result(of: part, attachments: attachments))
-      }
-      if !replies || chunk.values.count < count { throw FunctionNameError("malformed reply") }
+      var reader = unsafe WireReader(reply.bytes, attachments: reply.attachments)
+      // An error of the whole, as that the function is not known there.
+      if !reply.isBatch { throw try reader.decode(ReplyKind.self).error(&reader) }
+      try CallRow<Argument, Value>.read(&reader, count: count, into: &values)
     } catch {
-      chunk.error = error
+      self.error = error
     }
-    return chunk
   }
+
+  init() {}
 }

@@ -51,7 +51,7 @@ final class PoolMember: @unchecked Sendable {
     next += 1
     call.standing = .handed(seat, number)
     let headerCount = call.target.header.count
-    var head = CallLink.Head(isBatch: call.isBatch, header: call.target.number, headerCount: headerCount)
+    var head = CallLink.Head(isBatch: call.row != nil, header: call.target.number, headerCount: headerCount)
     var message: ControlFrame?
     if let block = call.block {
       head.place = .arena
@@ -59,17 +59,16 @@ final class PoolMember: @unchecked Sendable {
       head.count = call.blockCount
     } else if call.attachments != nil || call.isTooLarge {
       head.place = .message
-      head.count = call.bytes.count
+      let bytes = call.bytesWithHeader
+      head.count = bytes.count
       sent += 1
       head.offset = sent
-      message = ControlFrame(.call, number: sent, bytes: call.bytes, descriptors: call.attachments?.toSend ?? [])
+      message = ControlFrame(.call, number: sent, bytes: bytes, descriptors: call.attachments?.toSend ?? [])
     } else {
-      let known = knows(call.target) ? headerCount : 0
-      head.headerCount -= known
-      head.count = call.bytes.count - known
-      unsafe call.bytes.withUnsafeBytes {
-        unsafe link.bytes(number).copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[known...]))
-      }
+      let isNew = !knows(call.target)
+      if !isNew { head.headerCount = 0 }
+      head.count = call.byteCount(withHeader: isNew)
+      unsafe call.write(intoSlot: link.bytes(number), withHeader: isNew)
     }
     link.write(head, number)
     link.offer(number, stopRequested: call.isStopRequested)

@@ -40,35 +40,3 @@ struct PoolConfiguration: Codable, Sendable {
   /// Among how many the worker divides the processors.
   var sharers: Int
 }
-
-/// Several byte strings as one: the length of each, eight bytes, before its bytes.
-struct ByteBatch {
-  private(set) var bytes: [UInt8] = []
-
-  init() {}
-
-  mutating func append(_ part: UnsafeRawBufferPointer) {
-    let count = UInt64(part.count).littleEndian
-    // SAFETY: an integer as its bytes.
-    unsafe withUnsafeBytes(of: count) { unsafe bytes.append(contentsOf: $0) }
-    unsafe bytes.append(contentsOf: part)
-  }
-
-  mutating func append(_ part: [UInt8]) { unsafe part.withUnsafeBytes { unsafe append($0) } }
-
-  /// Calls `body` with each part; false when the bytes are no batch.
-  static func forEach(
-    of bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void
-  ) rethrows -> Bool {
-    var place = 0
-    while place < bytes.count {
-      guard bytes.count - place >= 8 else { return false }
-      let count = unsafe UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
-      place += 8
-      guard count <= UInt64(bytes.count - place) else { return false }
-      try unsafe body(UnsafeRawBufferPointer(rebasing: bytes[place..<place + Int(count)]))
-      place += Int(count)
-    }
-    return true
-  }
-}

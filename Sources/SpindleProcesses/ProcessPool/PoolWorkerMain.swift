@@ -29,10 +29,17 @@ final class PoolWorker {
   private let maxResidentMemory: Int?
   private let stop: CallStop
   private var invokers: [(any Invoking)?] = []
-  private var number: UInt64 = 1
+  // SAFETY: one thread, and no access is open while code of the user runs.
+  @exclusivity(unchecked) private var storedNumber: UInt64 = 1
+  private var number: UInt64 {
+    @inline(__always) get { unsafe storedNumber }
+    @inline(__always) _modify { yield unsafe &storedNumber }
+  }
   /// For one reply after the other; the same until something was attached to one.
   private var leaving = AttachmentList()
   private var reply: WireWriter
+  /// For the arguments of one call after the other, as long as no code of the user has kept a decoder.
+  private var arguments = DecodingState()
   /// A larger reply does not keep its memory.
   private static let keptReply = 64 << 10
 
@@ -101,13 +108,15 @@ final class PoolWorker {
     let arguments = unsafe UnsafeRawBufferPointer(rebasing: bytes[head.headerCount..<head.count])
     if invoker.isAsync, !head.isBatch { return unsafe runInTask(invoker, arguments, attachments) }
     stop.number = number
+    if !isKnownUniquelyReferenced(&self.arguments) { self.arguments = DecodingState() }
+    var reader = unsafe WireReader(arguments, reusing: self.arguments, attachments: attachments)
     // Not straight to the slot: the arguments are read from there meanwhile.
     reply.reset()
     Cancellation.with(source: stop) {
       if head.isBatch {
-        unsafe runBatch(invoker, arguments, attachments, reply)
+        invokeRow(invoker, &reader, reply)
       } else {
-        unsafe invoke(invoker, arguments, attachments: attachments, reply)
+        invoke(invoker, &reader, reply)
       }
     }
     FaultPoint.callDone.reach()
@@ -131,24 +140,6 @@ final class PoolWorker {
       invokers[number] = invoker
     }
     return invoker
-  }
-
-  private func runBatch(
-    _ invoker: any Invoking, _ parts: UnsafeRawBufferPointer, _ attachments: AttachmentList?, _ reply: borrowing WireWriter
-  ) {
-    var isFailed = false
-    let one = WireWriter()
-    _ = try? unsafe ByteBatch.forEach(of: parts) { part in
-      struct Stop: Error {}
-      if isFailed { throw Stop() }
-      one.reset()
-      unsafe invoke(invoker, part, attachments: attachments, one)
-      unsafe one.withBytes { bytes in
-        unsafe isFailed = bytes.first != ReplyKind.value.rawValue
-        unsafe withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { unsafe reply.append($0) }
-        unsafe reply.append(bytes)
-      }
-    }
   }
 
   /// An async function runs in a task; this thread waits for its end, and for a request to stop.
@@ -234,7 +225,11 @@ final class PoolWorker {
 // own.
 private final class CallStop: CancellationSource, @unchecked Sendable {
   private let link: CallLink
-  var number: UInt64 = 0
+  @exclusivity(unchecked) private var storedNumber: UInt64 = 0
+  var number: UInt64 {
+    @inline(__always) get { unsafe storedNumber }
+    @inline(__always) set { unsafe storedNumber = newValue }
+  }
 
   init(_ link: CallLink) { self.link = link }
 

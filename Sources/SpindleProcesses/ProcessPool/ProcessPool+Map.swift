@@ -17,15 +17,13 @@ extension ProcessPool {
   /// An item of a chunk whose worker died takes the whole chunk with it. `options` holds for each call, which is a
   /// chunk. `chunkSize` or `bufferSize` below 1 is a mistake.
   @discardableResult
+  @inlinable
   public func map<Items: Sequence, Value: Codable & Sendable>(
     _ items: Items, timeout: Duration? = nil, bufferSize: Int? = nil, chunkSize: Int? = 1,
     options: CallOptions = CallOptions(), _ function: @escaping @Sendable (Items.Element) throws -> Value
   ) -> MapResults<Value, any Error> where Items.Element: Codable & Sendable {
-    let pull = chunks(of: items, chunkSize, options, function)
-    let feed = MapFeed(
-      bufferSize: bufferSize ?? max(16, 4 * maxWorkers), until: Deadline(after: timeout),
-      pull: { pull().map { MapFeed.Call(future: $0) } })
-    return MapResults(feed: ChunkFeed(feed, stop: feed.stop))
+    mapChunks(
+      Self.taker(of: items), items.underestimatedCount, timeout, bufferSize, chunkSize, options, isOrdered: true, function)
   }
 
   /// The same, but gives the values in the order in which they come: nothing waits for a slow item before it.
@@ -34,55 +32,79 @@ extension ProcessPool {
   ///
   /// The values of a chunk come together, in their order. The first error to come ends the map.
   @discardableResult
+  @inlinable
   public func mapUnordered<Items: Sequence, Value: Codable & Sendable>(
     _ items: Items, timeout: Duration? = nil, bufferSize: Int? = nil, chunkSize: Int? = 1,
     options: CallOptions = CallOptions(), _ function: @escaping @Sendable (Items.Element) throws -> Value
   ) -> MapResults<Value, any Error> where Items.Element: Codable & Sendable {
-    let feed = UnorderedFeed(
-      bufferSize: bufferSize ?? max(16, 4 * maxWorkers), until: Deadline(after: timeout),
-      pull: chunks(of: items, chunkSize, options, function))
+    mapChunks(
+      Self.taker(of: items), items.underestimatedCount, timeout, bufferSize, chunkSize, options, isOrdered: false, function)
+  }
+
+  /// What takes up to so many of the items each time it is called. It is compiled where the map is called, for the type
+  /// of its items: all that is done for each of them alone.
+  @inlinable
+  static func taker<Items: Sequence>(of items: Items) -> (Int) -> [Items.Element] {
+    var iterator = items.makeIterator()
+    return { most in
+      var taken: [Items.Element] = []
+      taken.reserveCapacity(Swift.min(most, 1024))
+      while taken.count < most, let item = iterator.next() { taken.append(item) }
+      return taken
+    }
+  }
+
+  @usableFromInline
+  func mapChunks<Item: Codable & Sendable, Value: Codable & Sendable>(
+    _ take: @escaping (Int) -> [Item], _ itemCount: Int, _ timeout: Duration?, _ bufferSize: Int?, _ chunkSize: Int?,
+    _ options: CallOptions, isOrdered: Bool, _ function: @escaping @Sendable (Item) throws -> Value
+  ) -> MapResults<Value, any Error> {
+    let bufferSize = bufferSize ?? max(16, 4 * maxWorkers)
+    let deadline = Deadline(after: timeout)
+    let pull = chunks(take, itemCount, chunkSize, options, function)
+    if isOrdered {
+      let feed = MapFeed(
+        bufferSize: bufferSize, until: deadline, pull: { pull().map { MapFeed.Call(future: $0) } })
+      return MapResults(feed: ChunkFeed(feed, stop: feed.stop))
+    }
+    let feed = UnorderedFeed(bufferSize: bufferSize, until: deadline, pull: pull)
     return MapResults(feed: ChunkFeed(feed, stop: feed.stop))
   }
 
   /// What submits the next chunk each time it is called; nil after the last. It holds the pool, which lives until the
   /// map has ended.
-  private func chunks<Items: Sequence, Value: Codable & Sendable>(
-    of items: Items, _ chunkSize: Int?, _ options: CallOptions,
-    _ function: @escaping @Sendable (Items.Element) throws -> Value
-  ) -> () -> Future<Chunk<Value>>? where Items.Element: Codable & Sendable {
+  private func chunks<Item: Codable & Sendable, Value: Codable & Sendable>(
+    _ take: @escaping (Int) -> [Item], _ itemCount: Int, _ chunkSize: Int?, _ options: CallOptions,
+    _ function: @escaping @Sendable (Item) throws -> Value
+  ) -> () -> Future<Chunk<Value>>? {
     if let chunkSize, chunkSize < 1 { mistake("map(chunkSize: \(chunkSize)): a chunk holds at least one item") }
-    var iterator = items.makeIterator()
-    let sizes = chunkSize == nil ? ChunkSizes(workers: maxWorkers, items: items.underestimatedCount) : nil
-    let isPlain = ValueCoder.isPlain(Items.Element.self)
+    let sizes = chunkSize == nil ? ChunkSizes(workers: maxWorkers, items: itemCount) : nil
+    let isPlain = ValueCoder.isPlain(Item.self)
+    var known: CallRow<Item, Value>?
     return {
-      let size = chunkSize ?? sizes!.next()
-      var call: Call<Value>?
-      var batch = ByteBatch()
-      var count = 0
-      var failure: (any Error)?
-      let attachments = isPlain ? nil : AttachmentList()
-      while failure == nil, count < size, let item = iterator.next() {
-        do {
-          let one = try Call(unary: function, item, attachments: attachments)
-          unsafe one.bytes.withUnsafeBytes {
-            unsafe batch.append(UnsafeRawBufferPointer(rebasing: $0[one.target.header.count...]))
-          }
-          call = one
-          count += 1
-        } catch {
-          failure = error
+      let items = take(chunkSize ?? sizes!.next())
+      if items.isEmpty { return nil }
+      do {
+        let row = try known ?? CallRow(function)
+        known = row
+        let attachments = isPlain ? nil : AttachmentList()
+        let (bytes, count, failure) = row.encode(items, attachments: attachments)
+        if count == 0, let failure { return .failed(failure) }
+        let call = PoolCall(
+          core: self.core, target: row.target, bytes: bytes, hasHeader: true, row: .init(count: count, sizes: sizes),
+          attachments: attachments, options: options, isPlain: ValueCoder.isPlain(Value.self)
+        ) { future, reply in
+          // SAFETY: the future is the one below.
+          unsafe unsafeDowncast(future, to: Future<Chunk<Value>>.self)
+            .endRemotely(Chunk(reply, of: row, count: count, failure: failure))
         }
+        let future = Future<Chunk<Value>>.remote(call)
+        call.ends(future)
+        self.core.submit(call)
+        return future
+      } catch {
+        return .failed(error)
       }
-      guard let call else {
-        guard let failure else { return nil }
-        return .failed(failure)
-      }
-      let chunk = ChunkCall(
-        call, batch: batch, count: count, attachments: attachments, error: failure, core: self.core, options: options,
-        sizes: sizes)
-      let future = chunk.makeFuture()
-      self.core.submit(chunk)
-      return future
     }
   }
 }
@@ -113,6 +135,30 @@ private final class ChunkFeed<Value: Sendable>: MapSource {
     chunk = next
     given = 0
     return try nextOfChunk()
+  }
+
+  /// All that is left of the chunk, and else the next chunk, in one piece.
+  func next(into values: inout [Value]) throws -> Bool {
+    if take(into: &values) { return true }
+    guard let value = try next() else { return false }
+    values.append(value)
+    _ = take(into: &values)
+    return true
+  }
+
+  nonisolated(nonsending) func next(into values: inout [Value]) async throws -> Bool {
+    if take(into: &values) { return true }
+    guard let value = try await next() else { return false }
+    values.append(value)
+    _ = take(into: &values)
+    return true
+  }
+
+  private func take(into values: inout [Value]) -> Bool {
+    guard given < chunk.values.count else { return false }
+    values.append(contentsOf: chunk.values[given...])
+    given = chunk.values.count
+    return true
   }
 
   private func nextOfChunk() throws -> Value? {

@@ -54,10 +54,11 @@ extension ProcessPool {
 
   /// Runs `function(argument)` in one of the worker processes.
   @discardableResult
+  @inlinable
   public func submit<Argument: Codable & Sendable, Value: Codable & Sendable>(
     _ function: @escaping @Sendable (Argument) throws -> Value, _ argument: Argument
   ) -> Future<Value> {
-    submit(ValueCoder.isPlain(Argument.self)) { try Call(unary: function, argument, attachments: $0) }
+    submitUnary(function, argument, CallOptions())
   }
 
   /// Runs a job in one of the worker processes.
@@ -66,19 +67,86 @@ extension ProcessPool {
     submit(false) { try Call(job: job, attachments: $0) }
   }
 
+  /// The short way, compiled for the types where it is called, and else the long one.
+  @inlinable
+  func submitUnary<Argument: Codable & Sendable, Value: Codable & Sendable>(
+    _ function: @escaping @Sendable (Argument) throws -> Value, _ argument: Argument, _ options: CallOptions
+  ) -> Future<Value> {
+    // SAFETY: the argument and the function are what their types say, and are there until this returns.
+    let call = unsafe withUnsafePointer(to: argument) { pointer in
+      ClosureWords.read(UnaryFunctionBox<Value, Argument>(function: function)) { words in
+        unsafe plainCall(
+          words, UnaryFunctionBox<Value, Argument>.self, Argument.self, pointer, result: Value.self, options,
+          { future, reply in Self.end(unsafe unsafeDowncast(future, to: Future<Value>.self), with: reply) })
+      }
+    }
+    guard let call else { return submitAnyUnary(function, argument, options) }
+    let future = Future<Value>.remote(call)
+    call.ends(future)
+    core.submit(call)
+    return future
+  }
+
+  /// Ends the future of a call with the value or the error of a reply.
+  @inlinable
+  static func end<Value: Codable & Sendable>(_ future: Future<Value>, with reply: PoolReply) -> Bool {
+    // SAFETY: the memory is initialised, and moved out of, when the reply says so.
+    unsafe withUnsafeTemporaryAllocation(of: Value.self, capacity: 1) { memory in
+      let memory = memory.baseAddress!
+      if let isWhole = unsafe reply.take(Value.self, into: memory) {
+        let value = unsafe memory.move()
+        if isWhole { return future.endRemotely(value) }
+      }
+      do {
+        return future.endRemotely(try reply.value(Value.self))
+      } catch {
+        return future.failRemotely(error)
+      }
+    }
+  }
+
+  @usableFromInline
+  func plainCall(
+    _ words: ClosureWords, _ box: Any.Type, _ type: Any.Type, _ argument: UnsafeRawPointer, result: Any.Type,
+    _ options: CallOptions, _ end: @escaping PoolCall.End
+  ) -> PoolCall? {
+    unsafe core.plainCall(words, box, type, argument, result: result, options, end)
+  }
+
+  @inline(never) @usableFromInline
+  func submitAnyUnary<Argument: Codable & Sendable, Value: Codable & Sendable>(
+    _ function: @escaping @Sendable (Argument) throws -> Value, _ argument: Argument, _ options: CallOptions
+  ) -> Future<Value> {
+    submit(ValueCoder.isPlain(Argument.self), options) { try Call(unary: function, argument, attachments: $0) }
+  }
+
   /// - Parameter isPlain: no descriptor can be among the arguments.
   func submit<Value: Sendable>(
     _ isPlain: Bool, _ options: CallOptions = CallOptions(), _ makeCall: (AttachmentList?) throws -> Call<Value>
   ) -> Future<Value> {
-    let made: SingleCall<Value>
+    let call: PoolCall
     do {
       let attachments = isPlain ? nil : AttachmentList()
-      made = SingleCall(try makeCall(attachments), attachments: attachments, core: core, options: options)
+      let made = try makeCall(attachments)
+      let reader = made.withoutArguments
+      call = PoolCall(
+        core: core, target: made.target, bytes: made.bytes, hasHeader: true, attachments: attachments, options: options,
+        isPlain: made.givesPlainValue
+      ) { future, reply in
+        // SAFETY: the future is the one below.
+        let future = unsafe unsafeDowncast(future, to: Future<Value>.self)
+        do {
+          return future.endRemotely(try reply.value(of: reader))
+        } catch {
+          return future.failRemotely(error)
+        }
+      }
     } catch {
       return .failed(error)
     }
-    let future = made.makeFuture()
-    core.submit(made)
+    let future = Future<Value>.remote(call)
+    call.ends(future)
+    core.submit(call)
     return future
   }
 

@@ -52,10 +52,11 @@ extension ProcessPool {
 
   /// Runs `function(argument)` in one of the worker processes, with options.
   @discardableResult
+  @inlinable
   public func submit<Argument: Codable & Sendable, Value: Codable & Sendable>(
     _ function: @escaping @Sendable (Argument) throws -> Value, _ argument: Argument, options: CallOptions
   ) -> Future<Value> {
-    submit(ValueCoder.isPlain(Argument.self), options) { try Call(unary: function, argument, attachments: $0) }
+    submitUnary(function, argument, options)
   }
 
   /// Runs a job in one of the worker processes, with options.

@@ -29,7 +29,7 @@ internal import Synchronization
 /// `withProcessPool` does so by itself. A pool that is released without it still does what was submitted, then its
 /// workers end; so it does when the process exits. Workers end with the process, however that ends.
 public final class ProcessPool: JobPool {
-  let core: ProcessPoolCore
+  @usableFromInline let core: ProcessPoolCore
 
   private static let count = Atomic<Int>(0)
 

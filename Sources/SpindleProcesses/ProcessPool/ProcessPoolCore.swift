@@ -11,6 +11,7 @@ internal import Synchronization
 /// who submits, who waits for a result, the supervisor of the children, and the pool's collector, a thread that
 /// sleeps until a reply rings. User code (decoding results of the user's types, callbacks) runs on a helper thread of
 /// the pool.
+@usableFromInline
 final class ProcessPoolCore: Sendable {
   struct Limits: Sendable {
     var maxWorkers: Int
@@ -50,6 +51,8 @@ final class ProcessPoolCore: Sendable {
   /// Nil when the system has none: then no worker starts; and after the end.
   private let ownMemory: RawGuarded<PoolMemory?>
   let state: RawGuarded<State>
+  /// Writes arguments that need no code of the user.
+  let encoder = RawGuarded(EncodingState(capacity: CallLink.slotSize))
   let helper: ThreadPool
   let over = Gate()
   private let isUsed = Atomic<Bool>(false)
@@ -75,6 +78,7 @@ final class ProcessPoolCore: Sendable {
 
   // MARK: What happens
 
+  @usableFromInline
   func submit(_ call: PoolCall) {
     if !isUsed.load(ordering: .relaxed) { beginUse() }
     var refusal: (any Error)?

@@ -107,6 +107,26 @@ private func never(_ number: Int) -> Int {
     }
   }
 
+  @Test(arguments: [1, 4], ["encoding", "decoding"])
+  func `a result that cannot be encoded or decoded ends a map, after the values before it`(
+    chunkSize: Int, side: String
+  ) throws {
+    try withProcessPool(maxWorkers: 2) { pool throws in
+      let results = pool.map((0..<10).map { $0 == 6 ? side : "no" }, chunkSize: chunkSize, make)
+      for _ in 0..<6 { #expect(try results.next()?.fails == "no") }
+      #expect(throws: Unsendable.Problem(side: side)) { try results.next() }
+      #expect(try results.next() == nil)
+    }
+  }
+
+  @Test func `an argument that cannot be decoded ends a map, after the values before it`() throws {
+    try withProcessPool(maxWorkers: 2) { pool throws in
+      let results = pool.map((0..<10).map { Unsendable(fails: $0 == 6 ? "decoding" : "no") }, chunkSize: 4, accept)
+      for _ in 0..<6 { #expect(try results.next() == 1) }
+      #expect(throws: Unsendable.Problem(side: "decoding")) { try results.next() }
+    }
+  }
+
   @Test func `a map that takes too long ends with a time-out`() throws {
     let pool = ProcessPool(maxWorkers: 1)
     let results = pool.map([1, 2], timeout: .zero, never)
