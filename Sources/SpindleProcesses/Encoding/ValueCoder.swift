@@ -99,6 +99,7 @@ extension ValueCoder {
     // The order matters: an array of numbers is both.
     if let direct = type as? any DirectlyCoded.Type { return DirectTypes.coder(direct) }
     if let nested = type as? any NestedCoded.Type { return .nested(nested) }
+    if let data = FoundationData.coder(type) { return data }
     return .codable
   }
 }

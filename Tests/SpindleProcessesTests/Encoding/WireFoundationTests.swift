@@ -36,6 +36,22 @@ import Testing
     let data = Data((0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
     let bytes = try Wire.encode(data)
     #expect(try Wire.decode(Data.self, from: bytes) == data)
-    #expect(bytes.count < 2_100_000)
+    #expect(bytes.count < 1_000_016)
+  }
+
+  @Test("Data is written as an array of bytes, and read from whatever an array of bytes is read from")
+  func dataAsBytes() throws {
+    let bytes: [UInt8] = [0, 1, 200, 255]
+    #expect(try Wire.encode(Data(bytes)) == Wire.encode(bytes))
+    #expect(try Wire.encode(Data(bytes)[1..<3]) == Wire.encode(Array(bytes[1..<3])))
+    #expect(try Wire.decode([UInt8].self, from: Wire.encode(Data(bytes))) == bytes)
+    #expect(try Wire.decode(Data.self, from: Wire.encode([0, 1, 200, 255])) == Data(bytes))
+    #expect(try Wire.decode(Data.self, from: Wire.encode([Int?](arrayLiteral: 0, 1, 200, 255))) == Data(bytes))
+    #expect(throws: DecodingError.self) { try Wire.decode(Data.self, from: Wire.encode([0, 256])) }
+    #expect(throws: DecodingError.self) { try Wire.decode(Data.self, from: Wire.encode("text")) }
+    let whole = try Wire.encode(Data(bytes))
+    for length in whole.indices {
+      #expect(throws: DecodingError.self) { try Wire.decode(Data.self, from: Array(whole[..<length])) }
+    }
   }
 }
