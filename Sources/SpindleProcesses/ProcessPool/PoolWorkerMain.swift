@@ -54,19 +54,29 @@ final class PoolWorker {
     stop = CallStop(link)
   }
 
+  /// When a sleep was shorter than this, most of it was the wake-up.
+  private static let shortSleep: Int64 = 60_000
+
   func serve() -> Int32 {
-    var pauses = SpinPolicy()
+    // One call after the other, each awaited, comes about as fast as a worker falls asleep: then every call would pay for
+    // a wake-up. So after a sleep that was hardly more than that, the next wait is as long as a wake-up, until one was in
+    // vain.
+    var isAwaited = false
+    func patience() -> SpinPolicy { isAwaited ? SpinPolicy(untilAwake: ()) : SpinPolicy() }
+    var pauses = patience()
     while true {
       switch link.begin(&number) {
       case .call:
         FaultPoint.callBegun.reach()
         run()
-        pauses = SpinPolicy()
+        pauses = patience()
       case .dismissed: return 0
       case .nothing:
         if pauses.pauseOrYield() { continue }
+        let start = spindle_now()
         link.sleep { link.isAnythingNew(number) }
-        pauses = SpinPolicy()
+        isAwaited = !isAwaited && spindle_now() - start < Self.shortSleep
+        pauses = patience()
       }
     }
   }
