@@ -183,22 +183,70 @@ enum SortedRun {
     }
   }
 
+  /// Moves two sorted ranges to `target`, sorted; of equal elements those of the first range come first.
   @inlinable @inline(__always)
   func merge(
     _ first: Range<Int>, _ second: Range<Int>, _ target: SharedElements, _ place: Int,
     _ precedes: (Element, Element) -> Bool
   ) {
-    var a = first.lowerBound
-    var b = second.lowerBound
-    var place = place
-    while a < first.upperBound, b < second.upperBound {
+    var rest = MergeRest(first, second, place)
+    // A comparison that contradicts itself could have an element twice here: harmless only if it is mere bits.
+    if _isPOD(Element.self) { mergeFromBothEnds(&rest, target, precedes) }
+    var (a, b, place) = (rest.a, rest.b, rest.place)
+    while a < rest.aEnd, b < rest.bEnd {
       let takesSecond = unsafe precedes(base[b], base[a])
       unsafe (target.base + place).moveInitialize(from: base + (takesSecond ? b : a), count: 1)
       b += takesSecond ? 1 : 0
       a += takesSecond ? 0 : 1
       place += 1
     }
-    unsafe (target.base + place).moveInitialize(from: base + a, count: first.upperBound - a)
-    unsafe (target.base + place + first.upperBound - a).moveInitialize(from: base + b, count: second.upperBound - b)
+    unsafe (target.base + place).moveInitialize(from: base + a, count: rest.aEnd - a)
+    unsafe (target.base + place + rest.aEnd - a).moveInitialize(from: base + b, count: rest.bEnd - b)
+  }
+
+  /// The smallest to the front and the largest to the back: two chains of comparisons that do not wait for one another. It takes
+  /// as many of each as the shorter range has, so that no end need be looked at; then again, until that is hardly any.
+  @inlinable @inline(__always)
+  func mergeFromBothEnds(_ rest: inout MergeRest, _ target: SharedElements, _ precedes: (Element, Element) -> Bool) {
+    var (a, b, aEnd, bEnd, place) = (rest.a, rest.b, rest.aEnd, rest.bEnd, rest.place)
+    var placeEnd = place &+ (aEnd &- a) &+ (bEnd &- b)
+    while true {
+      var steps = min(aEnd &- a, bEnd &- b)
+      if steps < 4 { break }
+      repeat {
+        let takesSecond = unsafe precedes(base[b], base[a])
+        unsafe (target.base + place).initialize(to: base[takesSecond ? b : a])
+        b &+= takesSecond ? 1 : 0
+        a &+= takesSecond ? 0 : 1
+        place &+= 1
+        let takesFirst = unsafe precedes(base[bEnd &- 1], base[aEnd &- 1])
+        placeEnd &-= 1
+        unsafe (target.base + placeEnd).initialize(to: base[(takesFirst ? aEnd : bEnd) &- 1])
+        aEnd &-= takesFirst ? 1 : 0
+        bEnd &-= takesFirst ? 0 : 1
+        steps &-= 1
+      } while steps > 0
+    }
+    // Only after contradictions: as many elements as there are places left.
+    if a > aEnd {
+      bEnd = b &+ (placeEnd &- place)
+      aEnd = a
+    } else if b > bEnd {
+      aEnd = a &+ (placeEnd &- place)
+      bEnd = b
+    }
+    (rest.a, rest.b, rest.aEnd, rest.bEnd, rest.place) = (a, b, aEnd, bEnd, place)
+  }
+}
+
+/// What two sorted ranges still have to give, and where it belongs.
+@usableFromInline
+struct MergeRest {
+  @usableFromInline var a, aEnd, b, bEnd, place: Int
+
+  @inlinable @inline(__always)
+  init(_ first: Range<Int>, _ second: Range<Int>, _ place: Int) {
+    (a, aEnd, b, bEnd) = (first.lowerBound, first.upperBound, second.lowerBound, second.upperBound)
+    self.place = place
   }
 }
