@@ -12,9 +12,8 @@ import Synchronization
 ///
 /// One word holds the stage. Whoever moves it out of `pending` (a worker, or `cancel()`) owns the work from then on;
 /// whoever publishes an end then wakes those who wait and, outside of any lock, calls the callbacks.
-// SAFETY: `listeners` belongs to `listenersLock`; everything else that changes is atomic. The work and the result in
-// the subclass belong to whoever moved the stage out of `pending`; after an end has been published the result is
-// constant.
+// SAFETY: `listeners` belongs to `listenersLock`; everything else that changes is atomic, but for `content`. That belongs to
+// whoever moved the stage out of `pending`; after an end has been published it is constant.
 public class AnyFuture: @unchecked Sendable {
   @usableFromInline let state: Atomic<UInt32>
   let listenersLock = RawLock()
@@ -29,6 +28,8 @@ public class AnyFuture: @unchecked Sendable {
   @usableFromInline let runner: (AnyFuture) -> Void
   /// Nil when the work is done by this process.
   let remote: (any RemoteWork)?
+  /// The work, then the value or the error. How a value lies there only the subclass knows.
+  @exclusivity(unchecked) @usableFromInline final var content = FutureContent()
 
   @usableFromInline
   init(state: UInt32, home: UInt, runner: @escaping (AnyFuture) -> Void) {
@@ -51,6 +52,7 @@ public class AnyFuture: @unchecked Sendable {
     if let word = unsafe UnsafeRawPointer(bitPattern: token.load(ordering: .acquiring)) {
       unsafe Unmanaged<CancellationToken>.fromOpaque(word).release()
     }
+    unsafe content.clear()
   }
 
   // MARK: Stages
@@ -129,7 +131,7 @@ public class AnyFuture: @unchecked Sendable {
     }
     switch leave(Self.pending, for: Self.cancelled) {
     case nil:
-      discardWork()
+      unsafe content.clear()
       announce()
       return true
     case Self.cancelled: return true
@@ -189,20 +191,12 @@ public class AnyFuture: @unchecked Sendable {
     if state.load(ordering: .relaxed) & Self.listened != 0 { notifyListeners() }
   }
 
-  /// Drops the work of a future that will never run.
-  @usableFromInline
-  func discardWork() {}
-
-  /// Writes the error of a future that its thread has begun.
-  @usableFromInline
-  func write(failure: any Error) {}
-
   /// Ends a future that has not begun with an error. False when it had begun or was cancelled.
   @discardableResult
   final func failUnbegun(_ error: any Error) -> Bool {
     guard begin() else { return false }
-    discardWork()
-    write(failure: error)
+    unsafe content.clear()
+    put(failure: error)
     publish(Self.failed)
     return true
   }

@@ -10,78 +10,63 @@ import SpindleGround
 /// It ends once: with a value, with an error, or cancelled before its work began; every future of a pool ends,
 /// whatever happens to the pool. Threads and tasks may wait for the same future. Time-outs end the wait, not the work.
 /// What the work did happens before whatever a thread does after it has seen the end. One object, which is
-/// also the pool's job: a submitted task allocates nothing else but what its closure captured.
+/// also the pool's job: a submitted task allocates nothing else but what its closure captured, and room for a value of more than
+/// two words.
 public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
-  @usableFromInline
-  enum Body {
-    case empty
-    case work(() throws -> Value)
-    case value(Value)
-    case failure(any Error)
-  }
-
-  // SAFETY: see AnyFuture: one owner until an end is published, constant afterwards.
-  @exclusivity(unchecked) @usableFromInline var body: Body
-
   /// A future for `work`, which `execute` will do.
   @inlinable
-  init(home: UInt, work: @escaping () throws -> Value) {
-    unsafe body = .work(work)
+  init(home: UInt, work: __owned @escaping () throws -> Value) {
     super.init(state: AnyFuture.pending, home: home) { future in
       // SAFETY: the closure is stored in an object of this very class, and called with that object.
       unsafe unsafeDowncast(future, to: Future<Value>.self).doWork()
     }
+    put(Work(work))
   }
 
   /// A future that a promise ends.
-  init(state: UInt32 = AnyFuture.pending, body: Body = .empty) {
-    unsafe self.body = body
+  init(state: UInt32 = AnyFuture.pending) {
     super.init(state: state, home: 0) { _ in }
   }
 
   /// A future whose work is done elsewhere.
   @inlinable
-  override init(remote: any RemoteWork) {
-    unsafe body = .empty
-    super.init(remote: remote)
-  }
+  override init(remote: any RemoteWork) { super.init(remote: remote) }
+
+  deinit { if unsafe content.kind == .value { destroyValue() } }
 
   /// A future that has failed already.
   package static func failed(_ error: any Error) -> Future {
-    Future(state: AnyFuture.failed, body: .failure(error))
+    let future = Future(state: AnyFuture.failed)
+    future.put(failure: error)
+    return future
   }
 
   @inlinable
   func doWork() {
-    // What the work captured is released when `outcome` returns: before the end is published.
-    unsafe body = outcome()
-    if case .failure = unsafe body { publish(AnyFuture.failed) } else { publish(AnyFuture.value) }
+    unsafe content.kind = .empty
+    publish(outcome(unsafe place.assumingMemoryBound(to: Work.self).move()))
   }
 
+  /// Does the work and writes what comes of it. What the work had captured is released when this returns: before the end is
+  /// published.
   @inlinable @inline(never)
-  func outcome() -> Body {
-    var taken = Body.empty
-    unsafe swap(&taken, &body)
-    guard case .work(let work) = consume taken else { return .empty }
+  func outcome(_ work: __owned Work) -> UInt32 {
     do {
-      return .value(try work())
+      put(try work.body())
+      return AnyFuture.value
     } catch {
-      return .failure(error)
+      put(failure: error)
+      return AnyFuture.failed
     }
   }
-
-  @usableFromInline override func discardWork() { unsafe body = .empty }
-  @usableFromInline override func write(failure: any Error) { unsafe body = .failure(failure) }
-  @inlinable
-  func write(value: Value) { unsafe body = .value(value) }
 
   /// The result of a future that has ended.
   @inlinable
   func ended() throws -> Value {
-    // A cancelled future's body is not read: whoever cancelled it may be dropping the work just now.
+    // A cancelled future's content is not read: whoever cancelled it may be dropping the work just now.
     if stage != AnyFuture.cancelled {
-      if case .value(let value) = unsafe body { return value }
-      if case .failure(let error) = unsafe body { throw error }
+      if let value { return value }
+      if let failure { throw failure }
     }
     throw CancellationError()
   }
@@ -89,8 +74,7 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   @usableFromInline
   func endedError() throws(CancellationError) -> (any Error)? {
     if isCancelled { throw CancellationError() }
-    if case .failure(let error) = unsafe body { return error }
-    return nil
+    return failure
   }
 
   // MARK: Results, for threads

@@ -37,7 +37,7 @@ public final class Promise<Value: Sendable>: Sendable {
   @discardableResult
   public func fulfil(_ value: Value) -> Bool {
     guard claim() else { return false }
-    future.write(value: value)
+    future.put(value)
     future.publish(AnyFuture.value)
     return true
   }
@@ -46,7 +46,7 @@ public final class Promise<Value: Sendable>: Sendable {
   @discardableResult
   public func fail(_ error: any Error) -> Bool {
     guard claim() else { return false }
-    future.write(failure: error)
+    future.put(failure: error)
     future.publish(AnyFuture.failed)
     return true
   }
@@ -81,7 +81,7 @@ extension Future {
     if isDone { return }
     _ = begin()
     if isRunning {
-      write(failure: AbandonedError())
+      put(failure: AbandonedError())
       publish(AnyFuture.failed)
     }
   }

@@ -29,7 +29,7 @@ extension Future {
   @inlinable
   package func endRemotely(_ value: Value) -> Bool {
     guard begin() else { return false }
-    write(value: value)
+    put(value)
     return publishQuietly(AnyFuture.value)
   }
 }
@@ -39,7 +39,7 @@ extension AnyFuture {
   @usableFromInline
   package final func failRemotely(_ error: any Error) -> Bool {
     guard begin() else { return false }
-    write(failure: error)
+    put(failure: error)
     return publishQuietly(AnyFuture.failed)
   }
 

@@ -92,6 +92,16 @@ public enum Cancellation {
     return try body()
   }
 
+  /// The form of the next for jobs of a pool: nothing generic in it is left to run time.
+  package static func with(source: any CancellationSource, _ body: () -> Void) {
+    let outer = unsafe spindle_token()
+    unsafe withUnsafePointer(to: source) {
+      unsafe spindle_set_token(UnsafeMutableRawPointer(mutating: UnsafeRawPointer($0) + 1))
+      body()
+    }
+    unsafe spindle_set_token(outer)
+  }
+
   /// Runs `body` with the token of `source` as the current one; nests. The token is made only if somebody looks.
   package static func with<Result, Failure: Error>(
     source: any CancellationSource, _ body: () throws(Failure) -> Result
