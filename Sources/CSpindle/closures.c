@@ -10,3 +10,7 @@ __attribute__((swiftcall)) void spindle_keep_closure(const void *code, const voi
   (void)code;
   (void)context;
 }
+
+extern void *swift_nonatomic_retain(void *object);
+
+void spindle_retain_unshared(void *object) { (void)swift_nonatomic_retain(object); }

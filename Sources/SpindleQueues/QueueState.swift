@@ -4,7 +4,7 @@ import Synchronization
 
 /// How an attempt to put or take ended.
 @usableFromInline
-enum Attempt {
+package enum Attempt {
   case done, mustWait, shutDown
 
   /// What a call that ends so throws; `waiting` when it would have to wait longer.
@@ -26,7 +26,7 @@ enum Attempt {
 /// `tail` counts puts and `head` takes, shifted left by one bit, in the encoding of `kind`. Bit 0 of `tail` says that
 /// the queue is shut down: one load tells a put where to go and that it may.
 @usableFromInline
-@safe struct QueueState: ~Copyable, Sendable {
+@safe package struct QueueState: ~Copyable, Sendable {
   @usableFromInline typealias Gap13 = (
     UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
   )
@@ -38,7 +38,7 @@ enum Attempt {
   )
 
   @usableFromInline
-  enum Kind: UInt, Sendable { case slots, blocks, locked }
+  package enum Kind: UInt, Sendable { case slots, blocks, locked }
 
   // Read only.
   @usableFromInline let kind: Kind
@@ -59,7 +59,7 @@ enum Attempt {
   private let gap2: Gap14 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
   /// Those who wait for an element.
-  @usableFromInline let elements = ParkingSpot()
+  @usableFromInline package let elements = ParkingSpot()
   private let gap3: Gap15 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
   /// Those who wait for room.
@@ -76,10 +76,10 @@ enum Attempt {
   @usableFromInline let retired = Atomic<UInt>(0)
 
   @usableFromInline static var shutBit: UInt { 1 }
-  @usableFromInline static var alignment: Int { 128 }
+  @usableFromInline package static var alignment: Int { 128 }
 
   @usableFromInline
-  init(kind: Kind, capacity: Int, lap: UInt = 0) {
+  package init(kind: Kind, capacity: Int, lap: UInt = 0) {
     self.kind = kind
     self.capacity = capacity
     self.lap = lap
@@ -99,7 +99,7 @@ enum Attempt {
 
   var putCount: UInt { number(tail.load(ordering: .sequentiallyConsistent)) }
 
-  var count: Int {
+  package var count: Int {
     while true {
       let seen = tail.load(ordering: .sequentiallyConsistent)
       let taken = head.load(ordering: .sequentiallyConsistent)
@@ -108,7 +108,7 @@ enum Attempt {
     }
   }
 
-  var isShutDown: Bool { tail.load(ordering: .sequentiallyConsistent) & Self.shutBit != 0 }
+  package var isShutDown: Bool { tail.load(ordering: .sequentiallyConsistent) & Self.shutBit != 0 }
 
   // MARK: Tasks
 
@@ -143,7 +143,7 @@ enum Attempt {
   }
 
   /// From now on puts are refused. Whoever calls this then wakes those who wait.
-  func close() { tail.bitwiseOr(Self.shutBit, ordering: .sequentiallyConsistent) }
+  package func close() { tail.bitwiseOr(Self.shutBit, ordering: .sequentiallyConsistent) }
 }
 
 /// Waits for a thread that is between two steps which belong together: it has claimed a place and is about to

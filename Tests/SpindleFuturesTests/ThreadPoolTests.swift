@@ -109,6 +109,65 @@ private func sum(_ a: Int, _ b: Double, _ c: String) throws -> String { "\(a) \(
     #expect(log.all == ["only_0"])
   }
 
+  // MARK: Closures without a future
+
+  @Test func executedClosuresStandInLineWithJobs() {
+    let pool = ThreadPool(maxWorkers: 1)
+    let log = Log<Int>()
+    for number in 0..<100 {
+      if number % 2 == 0 { pool.execute { log.append(number) } } else { pool.submit { log.append(number) } }
+    }
+    pool.shutdown()
+    #expect(log.all == Array(0..<100))
+  }
+
+  @Test func anExecutedClosureIsReleasedBeforeTheNextJobBegins() throws {
+    let pool = ThreadPool(maxWorkers: 1)
+    let count = Live.Count()
+    for _ in 0..<100 {
+      do {
+        let live = Live(count)
+        pool.execute { _ = live.count }
+      }
+      #expect(try pool.submit { count.value }.result() == 0)
+    }
+    pool.shutdown()
+  }
+
+  @Test func anExecutedClosureMayWaitForAJob() throws {
+    let pool = ThreadPool(maxWorkers: 1)
+    let log = Log<Int>()
+    pool.execute { log.append((try? pool.submit { 1 }.result()) ?? 0) }
+    pool.execute { log.append((try? pool.submit { 2 }.result(timeout: .seconds(50))) ?? 0) }
+    while log.all.count < 2 { OSThread.yield() }
+    pool.shutdown()
+    #expect(log.all == [1, 2])
+  }
+
+  @Test func aClosureThatComesTooLateOrIsCancelledIsReleased() {
+    let pool = ThreadPool(maxWorkers: 1)
+    let count = Live.Count()
+    let log = Log<Int>()
+    let gate = Gate()
+    pool.execute { gate.pass() }
+    gate.awaitArrivals()
+    do {
+      let live = Live(count)
+      pool.execute { log.append(live.count.value) }
+    }
+    #expect(count.value == 1)
+    pool.shutdown(wait: false, cancelFutures: true)
+    #expect(count.value == 0)
+    do {
+      let live = Live(count)
+      #expect(!pool.execute { log.append(live.count.value) })
+    }
+    #expect(count.value == 0)
+    gate.open()
+    pool.shutdown()
+    #expect(log.all == [])
+  }
+
   // MARK: Shutdown
 
   @Test func submitAfterShutdownFailsTheFuture() throws {

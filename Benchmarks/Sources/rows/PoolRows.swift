@@ -29,6 +29,27 @@ func poolRows() -> [Row] {
         return figure
       }
     },
+    Row("P1", "threadpool-execute", threads: 2, count: 500_000, unit: "tasks/s") { threads, count in
+      median {
+        let pool = ThreadPool(maxWorkers: threads)
+        return perSecond(count) {
+          for _ in 0..<count { pool.execute {} }
+          pool.shutdown()
+        }
+      }
+    },
+    Row("P1", "threadpool-execute-capture", threads: 2, count: 500_000, unit: "tasks/s") { threads, count in
+      median {
+        let pool = ThreadPool(maxWorkers: threads)
+        let latch = Latch(count)
+        let figure = perSecond(count) {
+          for _ in 0..<count { pool.execute { latch.countDown() } }
+          latch.wait()
+        }
+        pool.shutdown()
+        return figure
+      }
+    },
     Row("P1b", "threadpool", threads: 2, count: 200_000, unit: "tasks/s") { threads, count in
       withThreadPool(maxWorkers: threads) { pool in
         median {

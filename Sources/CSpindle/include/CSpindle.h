@@ -171,6 +171,9 @@ struct spindle_closure {
   const void *context;
 };
 
+/// One more reference to a Swift object that no other thread knows yet: without an atomic instruction.
+void spindle_retain_unshared(void *object);
+
 /// Calls it as Swift does. Neither retains nor releases what it captured, which may lie on another thread's stack.
 static inline void spindle_call_closure(struct spindle_closure closure) {
   typedef __attribute__((swiftcall)) void (*body)(__attribute__((swift_context)) const void *context);

@@ -86,7 +86,7 @@ import Synchronization
   /// From now on workers look into lanes. Those who sleep begin again, counted as searching.
   func beginUse() {
     if used.exchange(true, ordering: .sequentiallyConsistent) { return }
-    jobs.arrivals.wakeAll()
+    jobs.wakeAll()
   }
 
   /// A job of any lane; nil when there is none.
@@ -121,7 +121,7 @@ import Synchronization
   func signal() {
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     joiners.wake()
-    jobs.arrivals.wake()
+    jobs.wakeOne()
   }
 
   /// Those who wait for stolen jobs look again.

@@ -29,7 +29,6 @@ final class PoolCore: @unchecked Sendable {
   private var started = 0
   private var threads: [Int: OSThread<Void, Never>] = [:]
   private let live = Atomic<Int>(0)
-  private let idle = Atomic<Int>(0)
   private let blocked = Atomic<Int>(0)
   /// Those who wait for the last worker to end.
   private let endings = ParkingSpot()
@@ -63,22 +62,37 @@ final class PoolCore: @unchecked Sendable {
 
   // MARK: Jobs
 
-  /// Hands a new job to the workers. False, and the job has failed, when it comes too late.
+  /// Hands a new job, which no other thread knows, to the workers. False, and the job has failed, when it comes too late.
   @usableFromInline
   @discardableResult
   func submit(_ job: AnyFuture) -> Bool {
-    guard jobs.append(job) else {
-      job.failUnbegun(refusal)
+    let words = Job(new: job)
+    guard jobs.append(words) else {
+      words.drop()?.failUnbegun(refusal)
       return false
     }
+    startIfSubmitted()
+    return true
+  }
+
+  /// Hands a closure to the workers. False, and it was released, when it comes too late.
+  @usableFromInline
+  func execute(_ job: Job) -> Bool {
+    guard jobs.append(job) else {
+      _ = job.drop()
+      return false
+    }
+    startIfSubmitted()
+    return true
+  }
+
+  @inline(__always)
+  private func startIfSubmitted() {
     // Sequentially consistent: pairs with beginBlocking, which counts itself and then looks for jobs.
     let live = live.load(ordering: .sequentiallyConsistent)
     let mayNeedOne =
-      live < maxWorkers
-      ? jobs.count > idle.load(ordering: .sequentiallyConsistent)
-      : blocked.load(ordering: .sequentiallyConsistent) >= live
+      live < maxWorkers ? jobs.count > jobs.idle : blocked.load(ordering: .sequentiallyConsistent) >= live
     if mayNeedOne { startIfNeeded() }
-    return true
   }
 
   /// Why a job is refused.
@@ -91,7 +105,7 @@ final class PoolCore: @unchecked Sendable {
   }
 
   enum Work {
-    case job(AnyFuture)
+    case job(Job)
     case forked(ForkItem)
     /// The worker is to end, and counts as ended.
     case end
@@ -104,32 +118,43 @@ final class PoolCore: @unchecked Sendable {
       if let job = jobs.take() { return .job(job) }
       let forks = team.isUsed
       if forks, let item = team.steal() { return .forked(item) }
-      var job: AnyFuture?
-      var item: ForkItem?
-      idle.wrappingAdd(1, ordering: .sequentiallyConsistent)
+      jobs.beginSearch()  // N1
       if forks { team.search() }
-      _ = jobs.arrivals.wait("a job for a pool") {
-        job = jobs.take()
-        if job != nil { return true }
-        if team.isUsed {
-          // Whoever forked first wakes all, so that they are counted as searching.
-          if !forks { return true }
-          item = team.steal()
-          if item != nil { return true }
-        }
-        return jobs.isFinished || hasTooMany
-      }
+      let found = search(forks)
       if forks { team.endSearch() }
-      idle.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-      if let item { return .forked(item) }
-      if let job {
+      jobs.endSearch()  // N6
+      if let found {
         // Who submitted another job meanwhile may have counted this worker as free for it.
-        if live.load(ordering: .relaxed) < maxWorkers, jobs.count > 0 { startIfNeeded() }
-        return .job(job)
+        if case .job = found, live.load(ordering: .relaxed) < maxWorkers, jobs.count > 0 { startIfNeeded() }
+        return found
       }
       if jobs.isFinished {
         end()
         return .end
+      }
+    }
+  }
+
+  /// N2 to N5, until there is something to do; nil when the worker is to look at what has changed.
+  private func search(_ forks: Bool) -> Work? {
+    // Whoever forks first wakes all, so that they are counted as searching.
+    func isOver() -> Bool { jobs.isFinished || hasTooMany || !forks && team.isUsed }
+    while true {
+      var spin = SpinPolicy()
+      repeat {
+        if let job = jobs.take() { return .job(job) }
+        if forks, let item = team.steal() { return .forked(item) }
+        if isOver() { return nil }
+      } while spin.pauseOrYield()
+      var stolen: ForkItem?
+      let wasWoken = jobs.sleep {
+        if forks { stolen = team.steal() }
+        return stolen != nil || isOver()
+      }
+      if let stolen {
+        // The wake-up may have been for another forked job.
+        if wasWoken { jobs.wakeOne() }
+        return .forked(stolen)
       }
     }
   }
@@ -146,7 +171,7 @@ final class PoolCore: @unchecked Sendable {
   private func startIfNeeded() {
     _ = start { live, waiting in
       live < maxWorkers
-        ? waiting > idle.load(ordering: .sequentiallyConsistent)
+        ? waiting > jobs.idle
         : waiting > 0 && blocked.load(ordering: .sequentiallyConsistent) >= live && live < maxWorkers + Self.maxSpares
     }
   }
@@ -236,7 +261,7 @@ final class PoolCore: @unchecked Sendable {
 
   func endBlocking() {
     blocked.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-    if hasTooMany { jobs.arrivals.wake() }
+    if hasTooMany { jobs.wakeOne() }
   }
 
   // MARK: The end
@@ -249,7 +274,7 @@ final class PoolCore: @unchecked Sendable {
 
   /// Cancels what is in line. Callbacks run on this thread.
   func cancelJobs() {
-    while let job = jobs.take() { job.cancel() }
+    while let job = jobs.take() { job.drop()?.cancel() }
     endings.wakeAll()
   }
 
@@ -259,7 +284,7 @@ final class PoolCore: @unchecked Sendable {
     if broken == nil { broken = error }
     lock.release()
     jobs.close()
-    while let job = jobs.take() { job.failUnbegun(error) }
+    while let job = jobs.take() { job.drop()?.failUnbegun(error) }
     endings.wakeAll()
   }
 

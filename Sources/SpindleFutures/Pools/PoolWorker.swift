@@ -51,7 +51,7 @@ import SpindleThreads
   /// before the worker sleeps.
   private func doNext() -> Bool {
     switch pool.next(for: number) {
-    case .job(let job): job.execute()
+    case .job(let job): job.run()
     case .forked(let item): pool.team.run(item)
     case .end: return false
     }

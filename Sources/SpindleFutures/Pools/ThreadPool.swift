@@ -57,10 +57,10 @@ public final class ThreadPool: JobPool {
   ///
   /// After `shutdown` the future has failed with `ShutdownError`, in a broken pool with `BrokenPoolError`: `submit`
   /// itself neither throws nor waits. O(1), one allocation beside what the closure captured, which is released before
-  /// the future ends.
+  /// the future ends; one more for a value of more than two words.
   @inlinable
   @discardableResult
-  public func submit<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) -> Future<Value> {
+  public func submit<Value: Sendable>(_ work: __owned @escaping @Sendable () throws -> Value) -> Future<Value> {
     let future = Future(home: core.id, work: work)
     core.submit(future)
     return future
@@ -84,6 +84,19 @@ public final class ThreadPool: JobPool {
   ) -> Future<Value> {
     let arguments = (repeat each argument)
     return submit { try function(first, repeat each arguments) }
+  }
+
+  /// Runs `work` on one of the threads, and tells nobody how it ends.
+  ///
+  ///     for line in lines { pool.execute { log.write(line) } }
+  ///
+  /// For those who do not want the future of `submit`: it costs a fraction, and allocates nothing beside what the closure
+  /// captured, which is released before the thread goes on. Jobs of both kinds stand in one line. Nobody can cancel `work` by itself; `shutdown(cancelFutures: true)` drops it if it has not
+  /// begun. False when the pool was shut down or is broken: then it is dropped at once.
+  @inlinable
+  @discardableResult
+  public func execute(_ work: consuming @escaping @Sendable () -> Void) -> Bool {
+    core.execute(Job(work))
   }
 
   // MARK: The end

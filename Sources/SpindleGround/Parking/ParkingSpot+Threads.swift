@@ -36,13 +36,15 @@ extension ParkingSpot {
   ///
   /// For what is not an attempt: a condition's notification, a barrier's release. `afterListing` runs once the waiter
   /// can be woken, and returns false when there is no need to sleep after all; then the result is `unneeded`.
+  /// Who has waited actively before says so by `spinning`.
   @inline(never) @usableFromInline
   package func park(
-    _ purpose: StaticString, until deadline: Deadline = .never, unneeded: UInt32 = 0, afterListing: () -> Bool
+    _ purpose: StaticString, until deadline: Deadline = .never, unneeded: UInt32 = 0, spinning: Bool = true,
+    afterListing: () -> Bool
   ) -> UInt32? {
     let waiter = Waiter()
     enqueue(waiter)  // S2
-    return sleepOnce(purpose, waiter, until: deadline, unneeded: unneeded, afterListing)
+    return sleepOnce(purpose, waiter, until: deadline, unneeded: unneeded, spinning: spinning, afterListing)
   }
 
   /// How a `gather` ended: the caller completed the quorum and must end the others, or its own sleep ended.
@@ -62,7 +64,8 @@ extension ParkingSpot {
 
   /// Steps S3 to S5 of a listed waiter.
   private func sleepOnce(
-    _ purpose: StaticString, _ waiter: Waiter, until deadline: Deadline, unneeded: UInt32, _ afterListing: () -> Bool
+    _ purpose: StaticString, _ waiter: Waiter, until deadline: Deadline, unneeded: UInt32, spinning: Bool = true,
+    _ afterListing: () -> Bool
   ) -> UInt32? {
     atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
     if !afterListing() {  // S4
@@ -71,7 +74,7 @@ extension ParkingSpot {
     if deadline == .immediate { return giveUp(waiter) ? nil : endOfSleep(waiter) }
     let record = WaitReport.begin(purpose, waiter)
     defer { WaitReport.end(record) }
-    if !waiter.sleep(until: deadline, spinning: true), giveUp(waiter) { return nil }  // S5
+    if !waiter.sleep(until: deadline, spinning: spinning), giveUp(waiter) { return nil }  // S5
     return endOfSleep(waiter)
   }
 

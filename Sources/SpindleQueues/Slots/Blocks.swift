@@ -44,17 +44,25 @@ struct BlockPosition {
 /// touched only by those who claimed one of its slots, and a claim on a position of it can no longer succeed.
 /// Whoever retires a block looks at all that are retired; one whose readers are still at C6 stays for the next to see.
 @usableFromInline
-@safe struct Blocks<Element: ~Copyable> {
+@safe package struct Blocks<Element: ~Copyable> {
   @usableFromInline let state: UnsafeMutablePointer<QueueState>
 
   @inlinable @inline(__always)
-  init(_ state: UnsafeMutablePointer<QueueState>) { unsafe self.state = state }
+  package init(_ state: UnsafeMutablePointer<QueueState>) { unsafe self.state = state }
 
   @usableFromInline static var full: UInt { 1 }
   @usableFromInline static var read: UInt { 2 }
 
   @inlinable @inline(__always)
   func put(_ item: inout Element?) -> Attempt {
+    let outcome = insert(&item)
+    if outcome == .done { unsafe state.pointee.elements.wake() }  // P7
+    return outcome
+  }
+
+  /// A put whose caller wakes those who wait.
+  @inlinable @inline(__always)
+  package func insert(_ item: inout Element?) -> Attempt {
     var tail = unsafe state.pointee.tail.load(ordering: .acquiring)  // P1; pairs with link()
     while tail & QueueState.shutBit == 0 {
       let position = BlockPosition(raw: tail)
@@ -80,14 +88,13 @@ struct BlockPosition {
       let slot = memory.slot(position.index)
       slot.fill(item.take()!)  // P5
       slot.store(Self.full)  // P6
-      unsafe state.pointee.elements.wake()  // P7
       return .done
     }
     return .shutDown
   }
 
   @inlinable @inline(__always)
-  func take(_ item: inout Element?) -> Attempt {
+  package func take(_ item: inout Element?) -> Attempt {
     var head = unsafe state.pointee.head.load(ordering: .acquiring)  // C1; pairs with advance()
     while true {
       let position = BlockPosition(raw: head)
@@ -219,7 +226,7 @@ struct BlockPosition {
 
   /// The first block of an empty queue.
   @inlinable
-  func begin() {
+  package func begin() {
     let block = Block<Element>.make()
     unsafe state.pointee.headBlock.store(block.word, ordering: .relaxed)
     unsafe state.pointee.tailBlock.store(block.word, ordering: .relaxed)
@@ -227,7 +234,7 @@ struct BlockPosition {
 
   /// Frees the blocks of a queue that nobody uses any more and in which there is no element.
   @inlinable
-  func end() {
+  package func end() {
     // The head's block is also the tail's: the queue is empty, and whoever claimed a last slot moved on.
     var word = unsafe state.pointee.headBlock.load(ordering: .acquiring)
     unsafe Block<Element>(word).free()
@@ -266,8 +273,10 @@ struct BlockPosition {
 
   @inlinable @inline(never)
   static func make() -> Block {
+    // Not at a multiple of 128: asked for that, glibc gathers all small blocks that were freed since, each time.
     let base = UnsafeMutableRawPointer.allocate(
-      byteCount: header + BlockPosition.slots * SlotLayout<Element>.stride, alignment: SlotLayout<Element>.alignment)
+      byteCount: header + BlockPosition.slots * SlotLayout<Element>.stride,
+      alignment: max(16, MemoryLayout<Element>.alignment))
     unsafe base.bindMemory(to: Atomic<UInt>.self, capacity: 1).initialize(to: Atomic(0))
     unsafe Slot<Element>.prepare(base + header, count: BlockPosition.slots)
     return unsafe Block(UInt(bitPattern: base))
