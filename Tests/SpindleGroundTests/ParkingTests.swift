@@ -57,6 +57,17 @@ final class Permits: Sendable {
     #expect(Permits().wait(.milliseconds(5)) == false)
   }
 
+  @Test func theLongestTimeOutsAreForEverAndTheShortestAreNoTime() {
+    let longest = Duration.seconds(Int64.max)
+    for timeout in [longest, longest + longest, .seconds(1 << 33)] { #expect(Deadline(after: timeout).isNever) }
+    for timeout in [Duration.zero, .zero - longest - longest, .nanoseconds(-1)] {
+      #expect(Deadline(after: timeout) == .immediate)
+    }
+    // Less than the clock can tell is a nanosecond, not nothing.
+    let least = Deadline(after: Duration(secondsComponent: 0, attosecondsComponent: 1))
+    #expect(least != .immediate && !least.isNever)
+  }
+
   @Test func aCancelledTaskStopsWaitingAndLeavesThePermit() async throws {
     let permits = Permits()
     let task = Task { try await permits.wait(nil) }

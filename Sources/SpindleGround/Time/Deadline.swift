@@ -23,18 +23,24 @@ package struct Deadline: Sendable, Equatable {
   /// The point `timeout` from now. Zero or less is `immediate`; what the clock cannot express is `never`.
   @usableFromInline
   package init(after timeout: Duration) {
-    let (seconds, attoseconds) = timeout.components
-    if seconds < 0 || attoseconds < 0 || (seconds == 0 && attoseconds == 0) {
+    if timeout <= .zero {
       self = .immediate
       return
     }
-    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    // Before it is taken apart: `components` traps on what is longer than 2^63 seconds.
+    if timeout >= .seconds(Self.longest) {
+      self = .never
+      return
+    }
+    let (seconds, attoseconds) = timeout.components
     // Part of a nanosecond counts as one: a wait may end late, never early.
-    let part = (attoseconds + 999_999_999) / 1_000_000_000
-    let (span, overflow2) = whole.addingReportingOverflow(part)
-    let (end, overflow3) = span.addingReportingOverflow(spindle_now())
-    self.init(nanoseconds: overflow || overflow2 || overflow3 ? .max : end)
+    let span = seconds * 1_000_000_000 + (attoseconds + 999_999_999) / 1_000_000_000
+    let (end, overflow) = span.addingReportingOverflow(spindle_now())
+    self.init(nanoseconds: overflow ? .max : end)
   }
+
+  /// In seconds, 272 years: what is longer is longer than any program runs.
+  private static var longest: Int64 { 1 << 33 }
 
   /// The point `timeout` from now, or `never` without a time-out.
   @usableFromInline
