@@ -107,6 +107,7 @@ public final class Condition: Sendable {
   /// Waits until `predicate`, called with the lock held, is true: Python's `wait_for`.
   @available(*, noasync, message: "blocks its thread; in async code wait on an Event, a Semaphore or a Queue")
   public func wait<Failure: Error>(until predicate: () throws(Failure) -> Bool) throws(Failure) {
+    requireLock("wait(until:)")
     while try !predicate() { _ = wait(until: Deadline.never) }
   }
 
@@ -116,6 +117,7 @@ public final class Condition: Sendable {
   public func wait<Failure: Error>(
     timeout: Duration, until predicate: () throws(Failure) -> Bool
   ) throws(Failure) -> Bool {
+    requireLock("wait(timeout:until:)")
     let deadline = Deadline(after: timeout)
     while try !predicate() {
       if deadline.hasPassed { return false }

@@ -176,7 +176,18 @@ enum ConditionKind: CaseIterable, Sendable {
     #expect(message(of: notify).contains("notify() of a Condition without its lock"))
     let all = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { Condition(Lock()).notifyAll() }
     #expect(message(of: all).contains("notifyAll() of a Condition without its lock"))
+    // Also when there is nothing to wait for: the mistake is told whenever it is made.
+    let until = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { waitWithoutLock { true } }
+    #expect(message(of: until).contains("wait(until:) of a Condition without its lock"))
+    let timed = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      waitWithoutLock(timeout: .zero) { false }
+    }
+    #expect(message(of: timed).contains("wait(timeout:until:) of a Condition without its lock"))
   }
 }
 
 private func waitWithoutLock() { Condition().wait() }
+private func waitWithoutLock(until predicate: () -> Bool) { Condition().wait(until: predicate) }
+private func waitWithoutLock(timeout: Duration, until predicate: () -> Bool) {
+  Condition(Lock()).wait(timeout: timeout, until: predicate)
+}
