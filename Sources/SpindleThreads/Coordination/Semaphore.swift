@@ -72,10 +72,10 @@ public class Semaphore: @unchecked Sendable {
     try await wait(until: Deadline(after: timeout))
   }
 
-  /// Gives `count` permits and wakes as many waiters.
+  /// Gives `count` permits and wakes as many waiters. A count below 1 is a mistake.
   @inlinable
   public final func release(_ count: Int = 1) {
-    if count < 1 { badCount(count) }
+    if count < 1 || count > Self.mostAtOnce { badCount(count) }
     if limit == .max {
       // Releasing for whoever takes it; sequentially consistent because it is step W1 of the parking protocol.
       permits.wrappingAdd(count, ordering: .sequentiallyConsistent)
@@ -139,7 +139,7 @@ public class Semaphore: @unchecked Sendable {
     var now = permits.load(ordering: .relaxed)
     while true {
       if count > limit - now {
-        mistake("release(\(count)) of a BoundedSemaphore would make \(now + count) permits of \(limit); it was released too often")
+        mistake("release(\(count)) of a BoundedSemaphore would make \(now &+ count) permits of \(limit); it was released too often")
       }
       let (done, seen) = permits.weakCompareExchange(
         expected: now, desired: now + count, ordering: .sequentiallyConsistent)
@@ -150,8 +150,11 @@ public class Semaphore: @unchecked Sendable {
 
   @inline(never) @usableFromInline
   final func badCount(_ count: Int) -> Never {
-    mistake("release(\(count)) of a semaphore; the count must be at least 1")
+    mistake("release(\(count)) of a semaphore; the count must be at least 1, and at most \(Self.mostAtOnce)")
   }
+
+  /// Far above all use, and far below what would make the number of permits overflow.
+  @inlinable static var mostAtOnce: Int { 1 << 48 }
 }
 
 /// A semaphore that may never have more permits than it began with: Python's `threading.BoundedSemaphore`.

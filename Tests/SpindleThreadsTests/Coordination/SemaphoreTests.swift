@@ -24,11 +24,13 @@ import Testing
     #expect(message(of: result).contains("release(1) of a BoundedSemaphore would make 3 permits of 2"))
   }
 
-  @Test("a negative number of permits ends the program") func negative() async {
+  @Test("a number of permits that cannot be ends the program") func negative() async {
     let made = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Semaphore(-1) }
     #expect(message(of: made).contains("a semaphore with -1 permits"))
     let given = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { Semaphore(1).release(0) }
     #expect(message(of: given).contains("release(0) of a semaphore"))
+    let all = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { Semaphore(1).release(.max) }
+    #expect(message(of: all).contains("release(9223372036854775807) of a semaphore"))
   }
 
   @Test("release(n) lets n waiters go, threads and tasks alike") func releaseMany() async throws {
