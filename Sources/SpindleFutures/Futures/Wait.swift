@@ -17,7 +17,8 @@ public enum WaitUntil: Sendable {
 ///     for late in notDone { late.cancel() }
 ///
 /// Both lists keep the order of `futures`, each future once. When time runs out nothing is thrown: look at `notDone`.
-/// Without futures it returns at once. Futures of different types can be given as `[AnyFuture]`.
+/// Without futures it returns at once. Futures of different types can be given as `[AnyFuture]`. Inside an `XCTestCase`,
+/// whose own `wait(for:)` is found first, write `Spindle.wait(for:)`.
 @available(*, noasync, message: "a task must not block its thread: use 'try await wait(for:)'")
 @discardableResult
 public func wait<Awaited: AnyFuture>(
