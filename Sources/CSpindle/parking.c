@@ -39,6 +39,14 @@ static struct timespec timespec_of(int64_t deadline) {
   return (struct timespec){deadline / 1000000000, deadline % 1000000000};
 }
 
+_Thread_local bool spindle_local_has_woken;
+
+bool spindle_has_woken(void) {
+  bool result = spindle_local_has_woken;
+  spindle_local_has_woken = false;
+  return result;
+}
+
 #if defined(__linux__) && !defined(SPINDLE_PORTABLE_PARKING)
 
 #include <linux/futex.h>
@@ -54,7 +62,7 @@ int spindle_wait(const uint32_t *word, uint32_t expected, int64_t deadline) {
 }
 
 void spindle_wake(const uint32_t *word, int32_t count) {
-  syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0);
+  if (syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0) > 0) spindle_local_has_woken = true;
 }
 
 #else
@@ -135,7 +143,7 @@ void spindle_wake(const uint32_t *word, int32_t count) {
     next = s->next;
     if (s->word != word) continue;
     take_out(b, s);
-    s->is_woken = true;
+    s->is_woken = spindle_local_has_woken = true;
     // Under the mutex: without it the sleeper could be gone, and its condition with it.
     pthread_cond_signal(&s->condition);
     count--;

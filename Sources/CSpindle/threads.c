@@ -76,6 +76,7 @@ int spindle_thread_start(size_t stack_size, void *(*body)(void *), void *context
   }
   pthread_t thread;  // the new thread tells its own handle: it may be joined before this call returns
   int error = pthread_create(&thread, used, body, context);
+  if (!error) spindle_local_has_woken = true;  // it takes as long as a wake-up
   if (used) pthread_attr_destroy(used);
   return error;
 }

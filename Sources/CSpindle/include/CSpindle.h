@@ -22,6 +22,11 @@ int spindle_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 /// Wakes up to `count` threads that sleep on `word`. The word may be gone by now: it is not read.
 void spindle_wake(const uint32_t *word, int32_t count);
 
+/// Set when this thread has woken a sleeper or started a thread.
+extern _Thread_local bool spindle_local_has_woken;
+/// Whether it has since it asked the last time.
+bool spindle_has_woken(void);
+
 // ---------------------------------------------------------------------------------------------
 // Time and the processor (parking.c)
 

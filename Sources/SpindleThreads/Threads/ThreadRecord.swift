@@ -141,7 +141,7 @@ import Synchronization
     guard spot.wait("a thread to end", until: deadline, attempt: { isFinished }) else { return false }
     while reaping.load(ordering: .acquiring) != Self.gone {
       if claimReaping() {
-        endReaping(joined: spindle_thread_join(handle, deadline.nanoseconds) == 0)
+        endReaping(joined: awaitExit(until: deadline))
       } else {
         _ = spot.wait("a thread to end", until: deadline) { reaping.load(ordering: .acquiring) != Self.beingJoined }
       }
@@ -149,6 +149,15 @@ import Synchronization
       if deadline.hasPassed { break }
     }
     return true
+  }
+
+  /// J2: the thread has only its last steps to do, which take less than a sleep.
+  private func awaitExit(until deadline: Deadline) -> Bool {
+    var spin = SpinPolicy(untilAwake: ())
+    while spin.pauseOrYield() {
+      if spindle_thread_join(handle, .min) == 0 { return true }
+    }
+    return spindle_thread_join(handle, deadline.nanoseconds) == 0
   }
 
   /// The same for a task, which leaves the kernel's thread alone if it is not gone yet.
