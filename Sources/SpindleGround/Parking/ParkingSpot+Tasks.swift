@@ -7,13 +7,13 @@ extension ParkingSpot {
   /// The same protocol as for threads, on the same list. `owner` holds this spot and is kept alive by the wait.
   @usableFromInline
   package func wait(
-    _ purpose: StaticString, owner: AnyObject & Sendable, until deadline: Deadline = .never,
-    isolation: isolated (any Actor)? = #isolation, attempt: () -> Bool
+    _ purpose: StaticString, owner: AnyObject & Sendable, until deadline: Deadline = .never, parties: Int = 2,
+    isShared: Bool = false, isolation: isolated (any Actor)? = #isolation, attempt: () -> Bool
   ) async throws(CancellationError) -> Bool {
     if !isReserved, attempt() { return true }  // S1
     if deadline == .immediate { return false }
     if Task.isCancelled { throw CancellationError() }
-    var pauses = SpinPolicy()
+    var pauses = SpinPolicy(parties: parties)
     while !isReserved, pauses.pause() {
       if attempt() { return true }
     }
@@ -24,7 +24,7 @@ extension ParkingSpot {
     var reserving = false
     defer { if reserving { unreserve() } }
     while true {
-      let mayReserve = !reserving && overtaken >= Self.patience
+      let mayReserve = !isShared && !reserving && overtaken >= Self.patience
       if enqueue(waiter, first: overtaken > 0, reserving: mayReserve) { reserving = true }  // S2
       atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
       if reserving || !isReserved, attempt() {  // S4
@@ -53,18 +53,6 @@ extension ParkingSpot {
     enqueue(waiter)  // S2
     return try await sleepOnce(
       purpose, waiter, owner: owner, until: deadline, unneeded: unneeded, isolation: isolation, afterListing)
-  }
-
-  /// `park`, unless those who wait and the caller make `quorum`. See the form for threads.
-  package func gather(
-    _ purpose: StaticString, owner: AnyObject & Sendable, quorum: Int, until deadline: Deadline, unneeded: UInt32,
-    isolation: isolated (any Actor)? = #isolation, _ afterListing: () -> Bool
-  ) async throws(CancellationError) -> Gathering {
-    let waiter = Waiter()
-    if let group = gather(waiter, quorum: quorum) { return .complete(group) }
-    return .ended(
-      try await sleepOnce(
-        purpose, waiter, owner: owner, until: deadline, unneeded: unneeded, isolation: isolation, afterListing))
   }
 
   /// Steps S3 to S5 of a listed waiter.

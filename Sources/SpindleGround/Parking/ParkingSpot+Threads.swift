@@ -4,12 +4,17 @@ extension ParkingSpot {
   /// Blocks the thread until `attempt` succeeds. False when the deadline passed first.
   ///
   /// `attempt` makes the change waited for in one atomic step, or none and returns false; it runs without any lock
-  /// held here, many times, on this thread. `purpose` is what a report of hanging threads prints.
+  /// held here, many times, on this thread. `purpose` is what a report of hanging threads prints; `parties` is explained
+  /// at `SpinPolicy`. `isShared`: what is waited for is there for all who come, so nobody is overtaken, and nobody reserves
+  /// who is woken in vain.
   @inline(never) @usableFromInline
-  package func wait(_ purpose: StaticString, until deadline: Deadline = .never, attempt: () -> Bool) -> Bool {
+  package func wait(
+    _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, isShared: Bool = false,
+    attempt: () -> Bool
+  ) -> Bool {
     if !isReserved, attempt() { return true }  // S1
     if deadline == .immediate { return false }
-    if spin(attempt) { return true }
+    if spin(parties, attempt) { return true }
     let waiter = Waiter()
     let record = WaitReport.begin(purpose, waiter)
     defer { WaitReport.end(record) }
@@ -17,7 +22,7 @@ extension ParkingSpot {
     var reserving = false
     defer { if reserving { unreserve() } }
     while true {
-      let mayReserve = !reserving && overtaken >= Self.patience
+      let mayReserve = !isShared && !reserving && overtaken >= Self.patience
       if enqueue(waiter, first: overtaken > 0, reserving: mayReserve) { reserving = true }  // S2
       atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
       if reserving || !isReserved, attempt() {  // S4
@@ -26,7 +31,7 @@ extension ParkingSpot {
       }
       if !waiter.sleep(until: deadline, spinning: false), giveUp(waiter) { return false }  // S5
       waiter.reset()
-      if attempt() || spin(attempt) { return true }
+      if attempt() || spin(parties, attempt) { return true }
       if deadline.hasPassed { return false }
       overtaken += 1
     }
@@ -34,7 +39,7 @@ extension ParkingSpot {
 
   /// Blocks the thread until a waker ends this very sleep; returns the waker's code, nil when the deadline passed first.
   ///
-  /// For what is not an attempt: a condition's notification, a barrier's release. `afterListing` runs once the waiter
+  /// For what is not an attempt: a condition's notification. `afterListing` runs once the waiter
   /// can be woken, and returns false when there is no need to sleep after all; then the result is `unneeded`.
   /// Who has waited actively before says so by `spinning`.
   @inline(never) @usableFromInline
@@ -45,21 +50,6 @@ extension ParkingSpot {
     let waiter = Waiter()
     enqueue(waiter)  // S2
     return sleepOnce(purpose, waiter, until: deadline, unneeded: unneeded, spinning: spinning, afterListing)
-  }
-
-  /// How a `gather` ended: the caller completed the quorum and must end the others, or its own sleep ended.
-  package enum Gathering {
-    case complete(Group)
-    case ended(UInt32?)
-  }
-
-  /// `park`, unless those who wait and the caller make `quorum`: then they are handed to the caller.
-  package func gather(
-    _ purpose: StaticString, quorum: Int, until deadline: Deadline, unneeded: UInt32, _ afterListing: () -> Bool
-  ) -> Gathering {
-    let waiter = Waiter()
-    if let group = gather(waiter, quorum: quorum) { return .complete(group) }
-    return .ended(sleepOnce(purpose, waiter, until: deadline, unneeded: unneeded, afterListing))
   }
 
   /// Steps S3 to S5 of a listed waiter.
@@ -86,8 +76,8 @@ extension ParkingSpot {
     }
   }
 
-  private func spin(_ attempt: () -> Bool) -> Bool {
-    var spin = SpinPolicy()
+  private func spin(_ parties: Int, _ attempt: () -> Bool) -> Bool {
+    var spin = SpinPolicy(parties: parties)
     while !isReserved, spin.pauseOrYield() {
       if !isReserved, attempt() { return true }
     }

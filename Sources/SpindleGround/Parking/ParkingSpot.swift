@@ -77,22 +77,10 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
   }
 
   /// Takes up to `count` waiters from the front of the list. They sleep on until their group is ended.
-  package func take(_ count: Int) -> Group {
+  private func take(_ count: Int) -> Group {
     var group = Group()
     guard count > 0 else { return group }
     unlockGuard(take(count, from: lockGuard(), into: &group))
-    return group
-  }
-
-  /// Takes all who wait if they and the caller make `quorum`; lists the caller's waiter otherwise. One step.
-  func gather(_ waiter: Waiter, quorum: Int) -> Group? {
-    let head = lockGuard()
-    if count(in: head) + 1 < quorum {
-      unlockGuard(append(waiter, to: head))
-      return nil
-    }
-    var group = Group()
-    unlockGuard(take(.max, from: head, into: &group))
     return group
   }
 
@@ -105,21 +93,19 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
   }
 
   /// Waiters that were taken out of a list and sleep on until `end`.
-  package struct Group {
-    fileprivate var first: Waiter?
-    fileprivate var last: Waiter?
-    package fileprivate(set) var count = 0
+  private struct Group {
+    var first: Waiter?
+    var last: Waiter?
+    var count = 0
 
-    /// Ends their sleep, the longest waiting first. The k-th gets `code + k * step`.
-    package func end(code: UInt32, step: UInt32 = 0) {
-      var code = code
+    /// Ends their sleep, the longest waiting first.
+    func end(code: UInt32) {
       var next = first
       while let waiter = next {
         // Once it is ended its own thread may list it again: read the link before.
         next = waiter.next
         waiter.next = nil
         waiter.end(as: Waiter.woken + code)
-        code += step
       }
     }
   }

@@ -78,11 +78,11 @@ public final class Event: Sendable {
   @inline(never) @usableFromInline
   func wait(until deadline: Deadline) -> Bool {
     let seen = changes.load(ordering: .acquiring)
-    return spot.wait("an Event", until: deadline) { hasBeenSet(since: seen) }
+    return spot.wait("an Event", until: deadline, isShared: true) { hasBeenSet(since: seen) }
   }
 
   private func wait(until deadline: Deadline) async throws(CancellationError) -> Bool {
     let seen = changes.load(ordering: .acquiring)
-    return try await spot.wait("an Event", owner: self, until: deadline) { hasBeenSet(since: seen) }
+    return try await spot.wait("an Event", owner: self, until: deadline, isShared: true) { hasBeenSet(since: seen) }
   }
 }

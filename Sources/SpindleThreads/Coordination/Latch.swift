@@ -46,24 +46,24 @@ public final class Latch: Sendable {
   /// Waits until the latch is open.
   @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   public func wait() {
-    if !isOpen { _ = spot.wait("a Latch") { isOpen } }
+    if !isOpen { _ = spot.wait("a Latch", isShared: true) { isOpen } }
   }
 
   /// Waits until the latch is open, at most this long. False when time ran out.
   @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
   @discardableResult
   public func wait(timeout: Duration) -> Bool {
-    isOpen || spot.wait("a Latch", until: Deadline(after: timeout)) { isOpen }
+    isOpen || spot.wait("a Latch", until: Deadline(after: timeout), isShared: true) { isOpen }
   }
 
   /// Waits until the latch is open, without blocking a thread.
   public func wait() async throws(CancellationError) {
-    _ = try await spot.wait("a Latch", owner: self) { isOpen }
+    _ = try await spot.wait("a Latch", owner: self, isShared: true) { isOpen }
   }
 
   /// Waits until the latch is open, at most this long, without blocking a thread. False when time ran out.
   @discardableResult
   public func wait(timeout: Duration) async throws(CancellationError) -> Bool {
-    try await spot.wait("a Latch", owner: self, until: Deadline(after: timeout)) { isOpen }
+    try await spot.wait("a Latch", owner: self, until: Deadline(after: timeout), isShared: true) { isOpen }
   }
 }

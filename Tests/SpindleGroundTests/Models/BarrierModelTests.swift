@@ -1,19 +1,11 @@
 import SpindleTestSupport
 import Testing
 
-/// `Barrier` for two: they pass together or not at all, and only who waited for a barrier breaks it.
-///
-///     wait                                          dismiss (abort, reset, a time-out)
-///     A1 broken? throw                              D1 lock; sent away since? unlock; else count
-///     A2 guard: the last? take all: A5              D2 broken = ...
-///        else append                                D3 guard: take all; unlock
-///     A3 remember how often people were sent away   D4 end them as broken
-///     A4 broken? leave
-///     S5 sleep                                      the last to arrive
-///     S6 time-out: give up, D                       A5 action; fails: D, end the others as broken
-///     S7 taken meanwhile: await the end             A6 end the others, each with its order
+/// `Barrier`: who waits for a round passes with all others of it or with none, each with an order of its own. The steps
+/// are those of Sources/SpindleThreads/Coordination/Barrier+Rounds.swift; the word is read and exchanged in one step,
+/// because the exchange fails if it has changed, unless a note is written in between.
 @Suite(.watchdog(seconds: 120)) struct BarrierModelTests {
-  @Test(arguments: Scene.allCases) func bothPassOrNoneAndOnlyThoseWhoWaitBreakIt(_ scene: Scene) {
+  @Test(arguments: Scene.allCases) func allOfARoundPassOrNoneAndOnlyThoseWhoWaitBreakIt(_ scene: Scene) {
     let result = model(scene, nil).explore()
     #expect(result.failure == nil, "\(result)")
   }
@@ -23,165 +15,298 @@ import Testing
   }
 
   enum Scene: CaseIterable {
-    /// Two come and nothing goes wrong.
+    /// Two cross it twice.
     case patient
-    /// Two come; one is patient, the other's time may run out, the action may fail.
-    case two
-    /// Three come, whose time may run out, and somebody resets the barrier once.
-    case threeAndReset
+    /// A barrier for two with an action that may fail; three come, whose time may run out.
+    case action
+    /// A barrier for two; three come, whose time may run out, and somebody resets it once.
+    case reset
+    /// A barrier for three; one may be cancelled, then a fourth comes.
+    case parted
+
+    var parties: UInt8 { self == .parted ? 3 : 2 }
+    var threads: Int { self == .patient ? 2 : self == .parted ? 4 : 3 }
   }
 
   enum Flaw: CaseIterable {
+    /// A4 wakes nobody.
+    case forgetsToWake
     /// D1 does not ask: a time-out from before a reset breaks the barrier after it.
     case breaksLate
-    /// A3 does not take the lock.
-    case remembersWithoutTheLock
-    /// A4 is missing.
-    case sleepsOnABrokenBarrier
-    /// A2 counts and appends in two steps.
-    case countsAndAppendsApart
-    /// S6: a waiter that was let go as its time ran out reports the time-out.
-    case timeOutSwallowsThePass
-    /// A5: when the action fails, nobody tells those who were taken.
+    /// D1 ends a round whose action runs.
+    case breaksWhileTheActionRuns
+    /// D3 before D2.
+    case endsBeforeItNotes
+    /// A5: the first who reads a note forgets it.
+    case firstReaderForgets
+    /// D4 counts all parties instead of those who are there.
+    case countsTheAbsent
+    /// D3 exchanges the word whatever it is by now.
+    case endsWhateverItIs
+    /// C3 does not look whether the round is over.
+    case partsFromTheNextRound
+    /// A2 in a parted round does not count the empty places.
+    case takesAPlaceTwice
+    /// When the action fails, there is no note.
     case failedActionForgetsTheOthers
 
     var scene: Scene {
       switch self {
-      case .breaksLate, .remembersWithoutTheLock: .threeAndReset
-      case .countsAndAppendsApart: .patient
-      default: .two
+      case .forgetsToWake: .patient
+      case .partsFromTheNextRound, .takesAPlaceTwice, .firstReaderForgets: .parted
+      case .breaksWhileTheActionRuns, .failedActionForgetsTheOthers: .action
+      default: .reset
       }
     }
+  }
+
+  /// `BarrierRound`.
+  struct Word: Hashable {
+    var number: UInt8 = 0
+    var present: UInt8 = 0
+    var isBroken = false
+    var isParted = false
+    var isClosing = false
+
+    mutating func end(isBroken: Bool) { self = Word(number: number + 1, isBroken: isBroken) }
+  }
+
+  struct Note: Hashable {
+    var readers: UInt8
+    var isBroken = false
+    /// A bit for each place.
+    var parted: UInt8 = 0
   }
 
   struct State: Hashable {
-    var spot = Spot()
-    var isBroken = false
+    var word = Word()
+    var notes: [UInt8: Note] = [:]
     var isLocked = false
-    var dismissals: UInt8 = 0
-    var seen = Cells()
-    /// 1 broken, 2 and more: passed with the order of arrival.
-    var result = Cells()
-    /// Whether somebody's time ran out, or the action failed, since the last reset. Not in the code.
+    var spot = Spot()
+    // Local variables.
+    var round = Cells()
+    var place = Cells()
+    var seen: [Word?] = Array(repeating: nil, count: 5)
+    var before: [Note?] = Array(repeating: nil, count: 5)
+    var crossings = Cells()
+    // Not in the code.
+    /// Who passed, by rounds: a bit for each order; 16 and more: too many with the same.
+    var passed = Cells()
+    var isGone = false
+    /// Whether somebody's time ran out, or the action failed, since the last reset.
     var mayBreak = false
   }
 
-  private static let broken: UInt8 = 0
-
   private func model(_ scene: Scene, _ flaw: Flaw?) -> Model<State> {
     var model = Model("barrier, \(scene)", initial: State())
-    let parties = 2
-    let spot = SpotSteps<State>(spot: \.spot, prefix: "b", isFine: true)
+    let parties = scene.parties
+    let spot = SpotSteps<State>(spot: \.spot, prefix: "b")
+    let early = SpotSteps<State>(spot: \.spot, prefix: "w")
+    let closing = SpotSteps<State>(spot: \.spot, prefix: "e")
 
-    func dismiss(
-      _ program: inout Program<State>, _ me: Int, _ label: String, breaks: Bool, asks: Bool, next: String
+    func enter(_ state: inout State, _ me: Int, empty: Int) -> Flow {
+      state.round[me] = state.word.number
+      state.place[me] = state.word.present + UInt8(empty)
+      state.word.present += 1
+      if state.word.present < parties { return .go("bS2") }
+      if scene == .action { state.word.isClosing = true } else { state.word.end(isBroken: false) }
+      return .go("A4")
+    }
+
+    func lock(_ state: inout State) -> Flow {
+      if state.isLocked { return .blocked }
+      state.isLocked = true
+      return .next
+    }
+
+    /// Steps that write a note, then exchange the word if it is still the same; else undo and begin again.
+    func exchange(
+      _ program: inout Program<State>, _ me: Int, _ label: String, done: String, over: String, resets: Bool = false,
+      isOver: @escaping (State) -> Bool, note: @escaping (inout Note, Word, UInt8) -> Void,
+      forgets: @escaping (Word) -> Bool,
+      word: @escaping (inout Word) -> Void
     ) {
-      program.step("\(label)D1 lock, count") { state in
-        if state.isLocked { return .blocked }
-        if asks, state.seen[me] != state.dismissals, flaw != .breaksLate { return .go(next) }
-        state.isLocked = true
-        state.dismissals += 1
+      func write(_ state: inout State, _ old: Word) {
+        if old.present == 0 || label == "D" && old.isClosing { return }
+        if forgets(old) {
+          state.notes[old.number] = nil
+        } else {
+          note(&state.notes[old.number, default: Note(readers: parties - 1)], old, state.place[me])
+        }
+      }
+      program.step("\(label)1 lock the notes", lock)
+      program.step("\(label)2 note") { state in
+        if isOver(state) {
+          state.isLocked = false
+          return .go(over)
+        }
+        state.seen[me] = state.word
+        state.before[me] = state.notes[state.word.number]
+        if flaw != .endsBeforeItNotes { write(&state, state.word) }
         return .next
       }
-      program.action("\(label)D2 broken = \(breaks)") { state in
-        state.isBroken = breaks
-        if !breaks { state.mayBreak = false }
+      program.step("\(label)3 exchange the word") { state in
+        let old = state.seen[me]!
+        if state.word != old, flaw != .endsWhateverItIs {
+          state.notes[old.number] = state.before[me]
+          return .go("\(label)2")
+        }
+        word(&state.word)
+        if resets { state.mayBreak = false }
+        return .next
       }
-      spot.guarded(&program, "\(label)D3 take all") { state in
-        state.spot.take(8, by: me)
+      program.step("\(label)4 unlock") { state in
+        if flaw == .endsBeforeItNotes { write(&state, state.seen[me]!) }
         state.isLocked = false
-        return .next
-      }
-      program.step("\(label)D4 end the next as broken") { state in
-        if flaw == .failedActionForgetsTheOthers, label == "F" { return .finish }
-        return state.spot.endNext(by: me, code: Self.broken) ? .stay : .go(next)
+        state.seen[me] = nil
+        state.before[me] = nil
+        return .go(done)
       }
     }
 
-    model.threads("party", count: scene == .threeAndReset ? 3 : 2) { program, me in
-      let isTimed = scene == .threeAndReset || scene == .two && me == 1
-      program.step("A1 broken?") { state in
-        if !state.isBroken { return .next }
-        state.result[me] = 1
-        return .finish
+    func dismiss(_ program: inout Program<State>, _ me: Int, breaks: Bool, asks: Bool, done: String, over: String) {
+      exchange(
+        &program, me, "D", done: "D5", over: over, resets: !breaks,
+        isOver: { state in
+          guard asks else { return false }
+          if state.word.isClosing, flaw != .breaksWhileTheActionRuns { return true }
+          return state.word.number != state.round[me] && flaw != .breaksLate
+        },
+        note: { note, old, _ in
+          note.isBroken = true
+          note.readers = flaw == .countsTheAbsent ? parties : old.present
+        },
+        forgets: { _ in false },
+        word: { word in
+          if word.present == 0 || word.isClosing && flaw != .breaksWhileTheActionRuns {
+            word.isBroken = breaks
+          } else {
+            word.end(isBroken: breaks)
+          }
+        })
+      program.step("D5 wake all") { state in
+        state.spot.wake(8, by: me)
+        return .go(done)
       }
-      if flaw == .countsAndAppendsApart {
-        program.step("A2c count") { state in
-          state.spot.list.count + 1 == parties ? .go("bA2a") : .next
-        }
-        spot.guarded(&program, "A2b append") { state in
-          state.spot.list.append(UInt8(me))
-          return .go("A3")
-        }
-      }
-      spot.guarded(&program, "A2 the last: take all; else append") { state in
-        if state.spot.list.count + 1 == parties {
-          state.spot.take(8, by: me)
-          return .go("A5")
-        }
-        state.spot.list.append(UInt8(me))
-        return .next
-      }
-      program.step("A3 remember the dismissals") { state in
-        // Behind the lock: in the midst of D1 to D3 the count says nothing about who was taken.
-        if state.isLocked, flaw != .remembersWithoutTheLock { return .blocked }
-        state.seen[me] = state.dismissals
-        return .next
-      }
-      program.step("A4 broken?") { state in
-        state.isBroken && flaw != .sleepsOnABrokenBarrier ? .next : .go("S5")
-      }
-      spot.guarded(&program, "A4b leave") { state in
-        guard state.spot.list.remove(UInt8(me)) else { return .go("S7") }
-        state.result[me] = 1
-        return .finish
-      }
-      program.step("S5 asleep until ended") { state, choices in
-        if state.spot.ended[me] > 0 { return .go("S7") }
-        return isTimed && choices.either("time runs out") ? .next : .blocked
-      }
-      spot.guarded(&program, "S6 give up") { state in
-        guard state.spot.list.remove(UInt8(me)) || flaw == .timeOutSwallowsThePass else { return .go("S7") }
-        state.mayBreak = true
-        state.result[me] = 1
-        return .next
-      }
-      dismiss(&program, me, "T", breaks: true, asks: true, next: "E1")
-      program.step("S7 await the end") { state in
-        if state.spot.ended[me] == 0 { return .blocked }
-        state.result[me] = state.spot.ended[me]
-        return .finish
-      }
-      program.step("A5 action") { state, choices in
-        guard scene == .two, choices.either("fails") else { return .go("A6") }
-        state.mayBreak = true
-        state.result[me] = 1
-        return .next
-      }
-      // Its own `taken` are the group: those that abort() sends away are others, listed later.
-      dismiss(&program, me, "F", breaks: true, asks: false, next: "A5c")
-      program.step("A5c end the group as broken") { state in
-        state.spot.endNext(by: me, code: Self.broken) ? .stay : .finish
-      }
-      program.step("A6 end the group, each with its order") { state in
-        if state.spot.endNext(by: me, code: 1) { return .stay }
-        state.result[me] = 3
-        return .finish
-      }
-      program.step("E1 end") { _ in .finish }
     }
-    if scene == .threeAndReset {
+
+    model.threads("party", count: scene.threads) { program, me in
+      let isTimed = scene == .reset || scene == .action
+      let isCancelled = scene == .parted && me == 0
+      program.step("A0 come") { state in
+        guard scene == .parted, me == 3 else { return .next }
+        // The fourth comes in the place of the one who was cancelled.
+        if state.isGone { return .next }
+        return state.passed[0] == 7 ? .finish : .blocked
+      }
+      program.step("A1 enter") { state in
+        if state.word.isBroken { return .finish }
+        if state.word.isClosing {
+          state.round[me] = state.word.number
+          return .go("wS2")
+        }
+        return state.word.isParted ? .next : enter(&state, me, empty: 0)
+      }
+      program.step("A2a lock the notes", lock)
+      program.step("A2b enter, unlock") { state in
+        state.isLocked = false
+        guard state.word.isParted, !state.word.isBroken, !state.word.isClosing else { return .go("A1") }
+        let empty = flaw == .takesAPlaceTwice ? 0 : state.notes[state.word.number]?.parted.nonzeroBitCount ?? 0
+        return enter(&state, me, empty: empty)
+      }
+      early.wait(&program, me, isTimed: false, success: "A1") { state in
+        state.word.number != state.round[me] || state.word.isBroken
+      }
+      spot.wait(
+        &program, me, isTimed: isTimed || isCancelled, success: "A5", failure: isCancelled ? "C1" : "D0"
+      ) { state in state.word.number != state.round[me] }
+      program.step("D0 time has run out") { state in
+        if state.word.number == state.round[me], !state.word.isClosing { state.mayBreak = true }
+        return .next
+      }
+      dismiss(&program, me, breaks: true, asks: true, done: "A5", over: "eS2")
+      closing.wait(&program, me, success: "A5") { state in state.word.number != state.round[me] }
+      exchange(
+        &program, me, "C", done: "C5", over: "eS2",
+        isOver: { $0.word.isClosing || $0.word.number != $0.round[me] && flaw != .partsFromTheNextRound },
+        note: { note, _, place in note.parted |= 1 << place },
+        forgets: { $0.present == 1 },
+        word: { word in
+          word.present = word.present == 0 ? 0 : word.present - 1
+          word.isParted = word.present > 0
+        })
+      program.step("C5 cancelled") { state in
+        state.isGone = true
+        return .finish
+      }
+      program.step("A4 the last: action") { state, choices in
+        guard scene == .action else { return .go("A4c") }
+        if choices.either("fails") {
+          state.mayBreak = true
+          return .next
+        }
+        state.word.end(isBroken: state.word.isBroken)
+        return .go("A4c")
+      }
+      program.step("A4a lock the notes, note", lock)
+      program.step("A4b end as broken, unlock") { state in
+        if flaw != .failedActionForgetsTheOthers {
+          state.notes[state.word.number, default: Note(readers: parties - 1)].isBroken = true
+        }
+        state.word.end(isBroken: true)
+        state.isLocked = false
+        state.place[me] = 15
+        return .next
+      }
+      program.step("A4c wake all") { state in
+        if flaw != .forgetsToWake { state.spot.wake(8, by: me) }
+        if state.place[me] < 15 { pass(&state, me, order: parties - 1) }
+        return again(&state, me)
+      }
+      program.step("A5 no notes? passed") { state in
+        if !state.notes.isEmpty { return .next }
+        pass(&state, me, order: state.place[me])
+        return again(&state, me)
+      }
+      program.step("A5b read the note") { state in
+        if state.isLocked { return .blocked }
+        guard var note = state.notes[state.round[me]] else {
+          pass(&state, me, order: state.place[me])
+          return .finish
+        }
+        note.readers -= note.readers == 0 ? 0 : 1
+        state.notes[state.round[me]] = note.readers == 0 || flaw == .firstReaderForgets ? nil : note
+        if !note.isBroken {
+          let before = note.parted & (1 << state.place[me] - 1)
+          pass(&state, me, order: state.place[me] - UInt8(before.nonzeroBitCount))
+        }
+        return .finish
+      }
+    }
+    if scene == .reset {
       model.thread("resetter") { program, me in
-        dismiss(&program, me, "R", breaks: false, asks: false, next: "E1")
+        dismiss(&program, me, breaks: false, asks: false, done: "E1", over: "E1")
         program.step("E1 end") { _ in .finish }
       }
     }
-    model.finally("as many passed first as second") { state in
-      state.result.count(of: 2) == state.result.count(of: 3)
+    model.finally("all of a round passed, each with another order, or none") { state in
+      (0..<8).allSatisfy { state.passed[$0] == 0 || state.passed[$0] == 1 << parties - 1 }
     }
-    if scene == .patient { model.finally("both passed") { $0.result.count(of: 2) == 1 } }
-    model.finally("a broken barrier was broken after the last reset") { !$0.isBroken || $0.mayBreak }
-    model.finally("nobody is left behind") { $0.spot.isQuiet && !$0.isLocked }
+    if scene == .patient { model.finally("both passed twice") { $0.passed[1] == 3 } }
+    model.finally("a broken barrier was broken after the last reset") { !$0.word.isBroken || $0.mayBreak }
+    model.finally("no note and nobody is left behind") { $0.notes.isEmpty && $0.spot.isQuiet && !$0.isLocked }
+
+    func again(_ state: inout State, _ me: Int) -> Flow {
+      state.crossings[me] += 1
+      return scene == .patient && state.crossings[me] == 1 ? .go("A1") : .finish
+    }
     return model
   }
+}
+
+/// Notes that a thread has passed; 128 stands for an order given twice.
+private func pass(_ state: inout BarrierModelTests.State, _ me: Int, order: UInt8) {
+  let bit = UInt8(1) << min(order, 6)
+  let round = Int(state.round[me])
+  state.passed[round] |= state.passed[round] & bit == 0 ? bit : 128
 }

@@ -133,6 +133,93 @@ import Testing
     #expect(orders.sorted() == [0, 1])
   }
 
+  @Test("when one of those who wait is cancelled, the others keep their order of arrival") func orderAfterCancellation()
+    async throws
+  {
+    let barrier = Barrier(4)
+    var tasks: [Task<Int, any Error>] = []
+    for number in 1...3 {
+      tasks.append(Task { try await barrier.wait() })
+      while barrier.waiting < number { await Task.yield() }
+    }
+    tasks[1].cancel()
+    await #expect(throws: CancellationError.self) { try await tasks[1].value }
+    #expect(barrier.waiting == 2)
+    let fourth = Task { try await barrier.wait() }
+    while barrier.waiting < 3 { await Task.yield() }
+    #expect(try await barrier.wait() == 3)
+    #expect(try await tasks[0].value == 0)
+    #expect(try await tasks[2].value == 1)
+    #expect(try await fourth.value == 2)
+    // The next round knows nothing of it.
+    let next = (0..<4).map { _ in Task { try await barrier.wait() } }
+    var orders: [Int] = []
+    for task in next { orders.append(try await task.value) }
+    #expect(orders.sorted() == [0, 1, 2, 3])
+  }
+
+  @Test("abort in the action breaks it for the next round; this one passes") func abortInTheAction() throws {
+    let own = Guarded<Barrier?>(nil)
+    let barrier = Barrier(2) { own.withLock { $0 }!.abort() }
+    own.withLock { $0 = barrier }
+    let orders = try race(threads: 2) { _ in try barrier.wait() }
+    #expect(orders.sorted() == [0, 1])
+    #expect(barrier.isBroken)
+    barrier.reset()
+    own.withLock { $0 = nil }
+  }
+
+  @Test("who comes while the action runs waits for the next round") func earlyWhileTheActionRuns() async throws {
+    let isIn = Event()
+    let mayEnd = Event()
+    let barrier = Barrier(2) {
+      isIn.set()
+      mayEnd.wait()
+    }
+    let threads = (0..<2).map { _ in OSThread.spawn { () throws -> Int in try barrier.wait() } }
+    try await isIn.wait()
+    #expect(barrier.waiting == 0)
+    let early = Task { try await barrier.wait() }
+    let cancelled = Task { try await barrier.wait() }
+    cancelled.cancel()
+    await #expect(throws: CancellationError.self) { try await cancelled.value }
+    mayEnd.set()
+    var orders: [Int] = []
+    for thread in threads { orders.append(try await thread.join()) }
+    #expect(orders.sorted() == [0, 1])
+    while barrier.waiting == 0 { await Task.yield() }
+    #expect(try await barrier.wait() == 1)
+    #expect(try await early.value == 0)
+  }
+
+  @Test("resets, cancellations and time-outs in a storm: whole rounds pass, nobody hangs") func storm() async throws {
+    let barrier = Barrier(3)
+    let passed = Guarded([0, 0, 0])
+    let isOver = Atomic<Bool>(false)
+    let parties = (0..<4).map { index in
+      OSThread.spawn {
+        while !isOver.load(ordering: .relaxed) {
+          let order = index == 0 ? try? barrier.wait(timeout: .microseconds(50)) : try? barrier.wait()
+          if let order { passed.withLock { $0[order] += 1 } }
+        }
+      }
+    }
+    for round in 0..<300 {
+      let task = Task { try await barrier.wait() }
+      if round % 3 != 0 { await Task.yield() }
+      task.cancel()
+      if let order = try? await task.value { passed.withLock { $0[order] += 1 } }
+      barrier.reset()
+    }
+    isOver.store(true, ordering: .relaxed)
+    barrier.abort()
+    for party in parties { try await party.join() }
+    // Each round that passed has given each order once.
+    let counts = passed.withLock { $0 }
+    #expect(Set(counts).count == 1, "\(counts)")
+    #expect(barrier.waiting == 0)
+  }
+
   @Test("a barrier of no parties ends the program") func none() async {
     let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Barrier(0) }
     #expect(message(of: result).contains("a Barrier of 0 parties"))
