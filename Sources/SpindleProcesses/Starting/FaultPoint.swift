@@ -13,7 +13,7 @@ package enum FaultPoint: UInt8, Sendable, CaseIterable {
   // What processes share: see SharedJournal, OwnedWord, SharedSpot.
   case journalLocked, journalWritten, journalDecided, journalHalfApplied, journalApplied
   case ringWritten, ringStateWritten, ringCommitted, ringNoted, ringPacketSent, ringPacketReceived
-  case conditionEnded, barrierHeld, valueWritten
+  case conditionEnded, conditionWoken, conditionLocked, barrierHeld, valueWritten
   case ownedWordReleased, spotChanged, spotClaimed, spotMoved
   // A pool's worker; see ProcessPool/PROTOCOL.md.
   case callSeen, callBegun, callDone, replyWritten, replied, bellTaken, workerSleeps, largeReplyWritten

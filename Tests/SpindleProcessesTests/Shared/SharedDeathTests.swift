@@ -32,6 +32,10 @@
     FaultPoint(rawValue: point)?.arm()
     condition.withLock { condition.notify() }
   }
+  private func waitAndDie(_ condition: SharedCondition, _ point: UInt8) {
+    FaultPoint(rawValue: point)?.arm()
+    condition.withLock { condition.wait() }
+  }
   private func setOnce(_ event: SharedEvent, _ point: UInt8) {
     FaultPoint(rawValue: point)?.arm()
     event.set()
@@ -111,6 +115,21 @@
       child.start()
       expectKilled(child)
       #expect(waiter.join())
+    }
+
+    @Test(arguments: [FaultPoint.conditionWoken, .conditionLocked], [false, true])
+    func `the notification of who dies before it can act on it goes to the next`(_ point: FaultPoint, isRecursive: Bool) {
+      let condition = isRecursive ? SharedCondition(SharedRLock()) : SharedCondition(SharedLock())
+      let victim = ChildProcess(target: waitAndDie, condition, point.rawValue)
+      victim.start()
+      eventually { condition.waiterCount == 1 }
+      let survivor = OSThread.spawn { condition.withLock { condition.wait(timeout: long) } }
+      eventually { condition.waiterCount == 2 }
+      condition.withLock { condition.notify() }
+      expectKilled(victim)
+      #expect(survivor.join())
+      #expect(condition.waiterCount == 0)
+      #expect((condition.ownerDied != nil) == (point == .conditionLocked))
     }
 
     @Test(arguments: [FaultPoint.spotChanged, .spotClaimed, .spotMoved])

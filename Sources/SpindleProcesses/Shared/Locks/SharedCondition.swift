@@ -163,14 +163,16 @@ public final class SharedCondition: Codable, Sendable {
     switch under {
     case .lock(let lock):
       lock.core.release()
-      let isNotified = core.wait(in: place, until: deadline)
+      let end = core.wait(in: place, until: deadline)
+      FaultPoint.conditionWoken.reach()
       _ = lock.core.acquire(until: .never)
-      return isNotified
+      return core.finish(end)
     case .rlock(let lock):
       let depth = lock.core.releaseAll()
-      let isNotified = core.wait(in: place, until: deadline)
+      let end = core.wait(in: place, until: deadline)
+      FaultPoint.conditionWoken.reach()
       lock.core.acquireAll(depth)
-      return isNotified
+      return core.finish(end)
     }
   }
 

@@ -8,12 +8,15 @@ internal import SpindleGround
 ///     C2 give the user's lock back                N2 wake it
 ///     C3 sleep while the place is waiting,        N3 further ones from N1
 ///        a slice at most; then look for the dead
-///     C4 ended, or time is over: free the place
+///     C4 time is over and the place waiting:
+///        free the place
 ///     C5 take the user's lock
+///     C6 ended: free the place
 ///
 /// C4 is one change of the journal, as is N1: a wait whose time runs out as it is notified was notified. A waiter that dies
-/// before N1 is passed over; one that dies after N1 and before C4 leaves a place that is ended and belongs to nobody: whoever
-/// looks next (C3) frees it and ends the next in line in its stead.
+/// before N1 is passed over; one that dies after N1 and before C6 leaves a place that is ended and belongs to nobody: whoever
+/// looks next (C3) frees it and ends the next in line in its stead. Until C5 nobody could learn otherwise that what was
+/// notified has not been seen; from C5 on the user's lock says that its holder died. So C6 comes after C5.
 ///
 /// Who finds no place (so many wait already) waits for one; `everyone` tells it of a notification of all.
 struct SharedConditionCore: Sendable {
@@ -48,20 +51,26 @@ struct SharedConditionCore: Sendable {
     }
   }
 
-  /// True when notified.
-  func wait(in enlisting: Enlisting, until deadline: Deadline) -> Bool {
+  /// How a wait ended.
+  enum End {
+    case timedOut
+    /// With the place that is to be freed when the waiter has the user's lock.
+    case notified(place: Int?)
+  }
+
+  func wait(in enlisting: Enlisting, until deadline: Deadline) -> End {
     switch enlisting {
     case .place(let place): return wait(at: place, until: deadline)
     case .none(let everyone):
       // Rare, and then short naps do: those in line come first anyway.
       while true {
-        if journal[Word.everyone] != everyone { return true }
-        if deadline.hasPassed { return false }
+        if journal[Word.everyone] != everyone { return .notified(place: nil) }
+        if deadline.hasPassed { return .timedOut }
         if case .place(let place) = enlist() {
-          // Everyone may have been notified just before we were in line.
+          // Everyone may have been notified just before we were in line; what reached us since then is another's.
           if journal[Word.everyone] == everyone { return wait(at: place, until: deadline) }
-          _ = collect(place)
-          return true
+          if journal.change({ handOn(place, &$0) }) { wakeEnded() }
+          return .notified(place: nil)
         }
         lookForTheDead(always: true)
         let nap = Deadline(nanoseconds: min(deadline.nanoseconds, spindle_now() + 1_000_000))
@@ -70,23 +79,35 @@ struct SharedConditionCore: Sendable {
     }
   }
 
-  private func wait(at place: Int, until deadline: Deadline) -> Bool {
+  private func wait(at place: Int, until deadline: Deadline) -> End {
     var pauses = SpinPolicy()
     while waiters.phase(place) == SharedWaiters.Phase.waiting, pauses.pauseOrYield() {}
-    while waiters.phase(place) == SharedWaiters.Phase.waiting, !deadline.hasPassed {
+    while waiters.phase(place) == SharedWaiters.Phase.waiting {
+      if deadline.hasPassed {
+        if leave(place) { return .timedOut }
+        break
+      }
       lookForTheDead()
       waiters.sleep(in: place, while: SharedWaiters.Phase.waiting, until: deadline)  // C3
     }
-    return collect(place)
+    return .notified(place: place)
   }
 
-  /// C4. Whether it was ended before.
-  private func collect(_ place: Int) -> Bool {
+  /// C4; false when it was ended before.
+  private func leave(_ place: Int) -> Bool {
     journal.change { draft in
-      let isEnded = waiters.phase(place) >= SharedWaiters.Phase.ended
+      guard waiters.phase(place) == SharedWaiters.Phase.waiting else { return false }
       waiters.free(place, &draft)
-      return isEnded
+      return true
     }
+  }
+
+  /// C6, for who has taken the user's lock again. True when it was notified.
+  func finish(_ end: End) -> Bool {
+    guard case .notified(let place) = end else { return false }
+    FaultPoint.conditionLocked.reach()
+    if let place { journal.change { waiters.free(place, &$0) } }
+    return true
   }
 
   func notify(_ count: Int) {
@@ -125,19 +146,21 @@ struct SharedConditionCore: Sendable {
       let owner = waiters.owner(place)
       if owner.lives() { continue }
       let wasNotified = journal.change { draft in
-        let phase = waiters.phase(place)
-        guard phase != SharedWaiters.Phase.free, waiters.owner(place) == owner else { return false }
-        // The notification goes on in the same change, or it would be lost with who is killed here.
-        guard phase >= SharedWaiters.Phase.ended, let next = waiters.line().first else {
-          waiters.free(place, &draft)
-          return false
-        }
-        waiters.free(place, &draft)
-        waiters.end(next, code: Self.notified, &draft)
-        return true
+        guard waiters.phase(place) != SharedWaiters.Phase.free, waiters.owner(place) == owner else { return false }
+        return handOn(place, &draft)
       }
       if wasNotified { wakeEnded() }
     }
+  }
+
+  /// Frees a place whose owner will not act on its notification: the next in line is ended in the same change, or the
+  /// notification would be lost with who is killed in between. True when somebody is to be woken.
+  private func handOn(_ place: Int, _ draft: inout SharedJournal.Draft) -> Bool {
+    let isEnded = waiters.phase(place) >= SharedWaiters.Phase.ended
+    waiters.free(place, &draft)
+    guard isEnded, let next = waiters.line().first else { return false }
+    waiters.end(next, code: Self.notified, &draft)
+    return true
   }
 
   /// Wakes all who have been ended: only after deaths, so it need not be exact.
