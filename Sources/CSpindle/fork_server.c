@@ -13,7 +13,9 @@
 // Whoever dies: the worker's socket is held by the message in flight, then by the server, then by the worker, and by nobody
 // else. When it has closed (F2's other side) before either told the number, the worker has died early, and Z3 is still to
 // come; or the server has died, and its end says for certain that there is no worker. When the server dies between Z2 and Z3,
-// W2 tells. Only when both are killed in that moment does the program never learn of a child that it would have to reap.
+// W2 tells. Only when both are killed in that moment does the program never learn of a child that it would have to reap; and when
+// the server is killed in that moment and the worker hangs before W2, the program gives it up when its time is over (F8): it closes
+// the socket, so that the worker ends if it ever goes on.
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -240,7 +242,8 @@ _Noreturn void spindle_serve_forks(int32_t parent) {
 #ifdef DEBUG
 void spindle_fault_at(enum spindle_fault step, uint32_t flags) {
   uint32_t ordered = flags >> spindle_start_fault_shift;
-  if (ordered == (uint32_t)step) spindle_die();
-  while (ordered == spindle_fault_silence && step == spindle_fault_before_hello) pause();
+  bool is_lost = ordered == spindle_fault_lost;
+  if (ordered == (uint32_t)step || (is_lost && step == spindle_fault_after_fork)) spindle_die();
+  while ((ordered == spindle_fault_silence || is_lost) && step == spindle_fault_before_hello) pause();
 }
 #endif

@@ -277,6 +277,8 @@ enum spindle_fault {
   spindle_fault_after_fork = 4,
   /// Not a death: the worker never says hello.
   spindle_fault_silence = 5,
+  /// The fork server dies when the worker exists but nobody has been told, and the worker never says hello.
+  spindle_fault_lost = 6,
 };
 
 struct spindle_spawn_result {

@@ -62,7 +62,7 @@ extension SupervisorLoop {
     }
   }
 
-  private mutating func closeControl(_ id: UInt64) {
+  mutating func closeControl(_ id: UInt64) {
     guard let control = children[id]!.control else { return }
     _ = spindle_epoll_set(epoll!.number, control.number, 0, 0, false)
     children[id]!.control = nil

@@ -207,6 +207,15 @@ extension SupervisorLoop {
     }
     let lost = children.filter { $0.value.forking?.server == id && $0.value.control == nil }
     for orphan in lost.keys.sorted() { forkAgain(orphan, end.startError) }
+    let late = children.filter { $0.value.forking?.server == id && $0.value.detail != nil }
+    for silent in late.keys.sorted() { giveUpFork(silent) }
+  }
+
+  /// F8. A worker that has said nothing in its time, whose fork server has ended and has not told of it: it may exist, and hang. Nobody
+  /// knows its number; when it goes on it finds its socket closed.
+  mutating func giveUpFork(_ id: UInt64) {
+    read(id, limit: .max)
+    if children[id]?.forking != nil { closeControl(id) }
   }
 
   /// There is no process for this start, and will be none: once more, or the reason why not.

@@ -167,8 +167,12 @@ struct SupervisorLoop {
   private mutating func killSilent() {
     for (id, child) in children where child.isSilent && child.helloDeadline.hasPassed {
       children[id]!.detail = "it did not become a worker within \(child.worker.options.helloTimeout)"
-      // Without a process there is a fork server that does not answer; its end brings the end of this start.
-      if let forking = child.forking { children[forking.server]?.worker.kill() } else { child.worker.kill() }
+      guard let forking = child.forking else {
+        child.worker.kill()
+        continue
+      }
+      // Without a process there is a fork server that does not answer: its end brings the end of this start (F8).
+      if let server = children[forking.server] { server.worker.kill() } else { giveUpFork(id) }
     }
   }
 }

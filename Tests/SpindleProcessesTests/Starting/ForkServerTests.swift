@@ -19,6 +19,25 @@ private func strangers() -> [String] {
   openDescriptors().filter { Int($0.key)! > 3 && !$0.value.hasPrefix("/memfd:spindle-crash") }.map { "\($0)" }
 }
 
+#if DEBUG
+  private func loseWorkers() throws {
+    // Given up when the fork server has ended already, and because its end is told.
+    for time in [Duration.milliseconds(200), .zero] {
+      var options = WorkerProcess.Options(name: "lost")
+      options.startMethod = .forkServer
+      options.startFault = spindle_fault_lost.rawValue
+      options.helloTimeout = time
+      let error = #expect(throws: ProcessStartError.self) {
+        _ = try WorkerProcess.start(options, entry: { 0 }, onMessage: { _, _ in }, onEnd: { _, _ in })
+      }
+      #expect(error?.reason.contains("did not become a worker") == true)
+      let child = ChildProcess(target: double, 3, startMethod: .forkServer)
+      child.start()
+      #expect(try child.join() == 6)
+    }
+  }
+#endif
+
 @Suite(.oneAtATime, .watchdog(seconds: 60)) struct ForkServerTests {
   @Test func `a forked worker is a child of the program, and the fork server is another process`() throws {
     try ForkServer.start()
@@ -161,6 +180,11 @@ private func strangers() -> [String] {
       _ = try next.start(entry: { 43 })
       #expect(try next.waitForEnd().exitStatus == .exited(43))
       #expect(zombies() == [])
+    }
+
+    @Test func `a worker that hangs and of which nobody has told is given up when its time is over`() async {
+      // In a process of its own: with that the hanging workers end, whose numbers nobody knows.
+      await #expect(processExitsWith: .success) { try loseWorkers() }
     }
   #endif
 }
