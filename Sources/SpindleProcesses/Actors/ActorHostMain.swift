@@ -14,7 +14,10 @@ enum ActorHostMain {
     // calls exit() ends the process.
     let outgoing = Queue<ControlFrame>()
     let sender = OSThread(name: "spindle-actors", isDaemon: true) {
-      while let frame = try? outgoing.get() { channel.send(frame) }
+      while let frame = try? outgoing.get() {
+        channel.send(frame)
+        FaultPoint.actorMessageSent.reach()
+      }
     }
     sender.start()
     let system = ProcessActorSystem(

@@ -5,7 +5,7 @@
 ///     call, make                      call a method of an actor; make an actor. Both are answered by a reply
 ///     cancel                          the caller of a call was cancelled
 ///     retain, release                 see ActorLease
-///     died                            parent to child: a process has ended, with what it had
+///     died                            over every link: a process has ended, with what it had
 ///     farewell                        child to parent: nobody knows an actor of mine any more
 ///     dismissal                       parent to child: end
 extension ControlFrame.Kind {
@@ -98,9 +98,12 @@ struct ActorNodeDeath: Codable, Sendable {
   var detail: String?
   var peakResidentMemory: Int?
   var backtrace: String?
+  /// It was to end, so this is no death.
+  var wasAsked = false
 
-  func error(call: String?) -> WorkerDiedError {
-    WorkerDiedError(
+  func error(call: String?) -> any Error {
+    if wasAsked { return ProcessActorError("the process of the actor has been shut down") }
+    return WorkerDiedError(
       worker: worker, pid: pid, exitStatus: exitStatus, call: call, detail: detail,
       peakResidentMemory: peakResidentMemory, backtrace: backtrace)
   }

@@ -54,7 +54,6 @@ extension ProcessActorSystem {
     try front(writer)
     unsafe contents.arguments.withBytes { unsafe writer.append($0) }
     let frame = ControlFrame(kind: kind, bytes: writer.bytes, descriptors: contents.attachments.toSend)
-    contents.context.tell(place)
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let refused: (any Error)? = state.withLock { state in
@@ -62,7 +61,12 @@ extension ProcessActorSystem {
           state.pending[number] = PendingCall(to: place, title: title, continuation: continuation)
           return nil
         }
-        if let refused { continuation.resume(throwing: refused) } else { post(frame, to: place) }
+        if let refused { return continuation.resume(throwing: refused) }
+        contents.context.tell(place)  // L1, before the call, which is L2
+        post(frame, to: place)
+        FaultPoint.actorCallPosted.reach()
+        // Cancelled before there was a call: then the cancellation went ahead of it and was of nothing.
+        if Task.isCancelled { post(message(.actorCancel, head), to: place) }
       }
     } onCancel: {
       // The reply still comes, and says what became of the call.
@@ -80,6 +84,12 @@ extension ProcessActorSystem {
       return ProcessActorError("the process of the actor has ended")
     }
     return nil
+  }
+
+  /// Whether nothing that is told to that process reaches it any more.
+  func isGone(_ place: NodeName, _ state: borrowing State) -> Bool {
+    if place != node, node.contains(place), state.processes[place.path[node.path.count]] == nil { return true }
+    return death(of: place, state) != nil
   }
 
   func death(of place: NodeName, _ state: borrowing State) -> ActorNodeDeath? {

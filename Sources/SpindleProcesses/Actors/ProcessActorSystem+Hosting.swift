@@ -5,14 +5,17 @@ internal import SpindleGround
 extension ProcessActorSystem {
   /// Runs a call in a task of its own. Never waits.
   func host(_ frame: ControlFrame, _ head: ActorMessageHead) {
+    FaultPoint.actorCallTaken.reach()
     state.withLock { state in
       state.running[head] = .some(nil)
       state.wasUsed = true
     }
     let task = Task.detached { [self] in
       let reply = await perform(frame, head)
+      FaultPoint.actorCallDone.reach()
       reply.context.tell(head.from)
       post(reply.frame, to: head.from)
+      FaultPoint.actorReplyPosted.reach()
       _ = state.withLock { $0.running.removeValue(forKey: head) }
       sayFarewellIfUnused()
     }
@@ -94,6 +97,7 @@ extension ProcessActorSystem {
     let head = ActorMessageHead(to: key.node, from: node)
     let count = ActorCount(actor: key.number, holder: place, count: abs(change))
     post(message(change > 0 ? .actorRetain : .actorRelease, head, count), to: key.node)
+    FaultPoint.actorNameCounted.reach()
   }
 
   func count(_ frame: ControlFrame, _ sign: Int) {
@@ -109,8 +113,8 @@ extension ProcessActorSystem {
   func hold(_ number: UInt64, for holder: NodeName, _ change: Int) {
     let dropped: AnyObject? = state.withLock { state in
       guard let actor = state.actors[number] else { return nil }
-      // Counted also for one that has died: what it was told while dying must not stay.
-      if change > 0, death(of: holder, state) != nil { return nil }
+      // Not for one that has ended: what it was told while ending must not stay.
+      if change > 0, isGone(holder, state) { return nil }
       let count = (actor.holders[holder] ?? 0) + change
       actor.holders[holder] = count > 0 ? count : nil
       if change > 0 { actor.keep() }
@@ -141,6 +145,7 @@ extension ProcessActorSystem {
     guard count > 0 else { return }
     let head = ActorMessageHead(to: key.node, from: node)
     post(message(.actorRelease, head, ActorCount(actor: key.number, holder: node, count: count)), to: key.node)
+    FaultPoint.actorNameReleased.reach()
   }
 
   /// A process that was made for one actor ends when nobody knows an actor in it any more.

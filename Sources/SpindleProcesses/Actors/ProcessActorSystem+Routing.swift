@@ -36,15 +36,22 @@ extension ProcessActorSystem {
       process?.dismiss()
       return
     case .actorNodeDied:
-      if process == nil, let death = decodeDeath(frame) { learn(of: death) }
+      // Each is believed about what lies on its side.
+      if let death = decodeDeath(frame), process.map({ $0.node.contains(death.node) }) ?? !node.contains(death.node) {
+        learn(of: death, from: process)
+      }
       return
     default: break
     }
     guard let head = ActorMessageHead(frame) else { return }
-    guard head.to == node else { return post(frame, to: head.to) }
+    guard head.to == node else {
+      FaultPoint.actorMessagePassedOn.reach()
+      return post(frame, to: head.to)
+    }
     switch frame.kind {
     case .actorCall, .actorMake: host(frame, head)
     case .actorReply:
+      FaultPoint.actorReplyTaken.reach()
       // Only the called one's side can know the number; a reply to nothing is left.
       let call = state.withLock { $0.pending.removeValue(forKey: head.number) }
       call?.continuation.resume(returning: frame)
@@ -67,24 +74,20 @@ extension ProcessActorSystem {
     var death = ActorNodeDeath(
       node: process.node, worker: process.name, pid: pid ?? 0, exitStatus: end.exitStatus, detail: end.detail,
       peakResidentMemory: end.peakResidentMemory, backtrace: end.backtrace)
+    death.wasAsked = process.wasDismissed
     if let error = end.startError { death.detail = "\(error)" }
     _ = state.withLock { $0.processes.removeValue(forKey: process.node.path.last!) }
-    let wasAsked = process.wasDismissed
-    learn(of: death, failing: { call in
-      if let error = end.startError { return error }
-      return wasAsked ? ProcessActorError("the process of the actor has been shut down") : death.error(call: call)
-    }, isDeath: !wasAsked)
+    learn(of: death, from: process, startError: end.startError)
   }
 
   /// A process of the tree is gone, with its calls, the actors in it and the references it had.
-  private func learn(
-    of death: ActorNodeDeath, failing error: ((String) -> any Error)? = nil, isDeath: Bool = true
-  ) {
+  ///
+  /// Everyone in the tree learns of it, for anyone may wait for it or keep something for it: the news goes on over every link but the
+  /// one it came by (`source`; nil: from above), behind all that the gone one had said.
+  private func learn(of death: ActorNodeDeath, from source: ActorProcess?, startError: ProcessStartError? = nil) {
     let (failed, dropped, children) = state.withLock { state in
-      if isDeath {
-        if state.deaths.count >= 256 { state.deaths.removeValue(forKey: state.deaths.keys.first!) }
-        state.deaths[death.node] = death
-      }
+      if state.deaths.count >= 256 { state.deaths.removeValue(forKey: state.deaths.keys.first!) }
+      state.deaths[death.node] = death
       let failed = state.pending.filter { death.node.contains($0.value.to) }
       for number in failed.keys { state.pending[number] = nil }
       var dropped: [AnyObject?] = []
@@ -95,13 +98,14 @@ extension ProcessActorSystem {
       }
       return (failed.values, dropped, state.processes.values.map(\.self))
     }
-    for call in failed {
-      call.continuation.resume(throwing: error?(call.title) ?? death.error(call: call.title))
-    }
+    for call in failed { call.continuation.resume(throwing: startError ?? death.error(call: call.title)) }
     // Released here, outside the lock: their deinitialisers are the user's.
     withExtendedLifetime(dropped) {}
-    guard !children.isEmpty, let bytes = try? Wire.encode(death) else { return }
-    for child in children { child.send(ControlFrame(kind: .actorNodeDied, bytes: bytes)) }
+    // Plain values, which always can be encoded.
+    guard let bytes = try? Wire.encode(death) else { return }
+    let news = ControlFrame(kind: .actorNodeDied, bytes: bytes)
+    for child in children where child !== source { child.send(news) }
+    if source != nil, let uplink { uplink(news) }
   }
 }
 

@@ -15,6 +15,9 @@ package enum FaultPoint: UInt8, Sendable, CaseIterable {
   case ringWritten, ringStateWritten, ringCommitted, ringNoted, ringPacketSent, ringPacketReceived
   case conditionEnded, conditionWoken, conditionLocked, barrierHeld, valueWritten
   case ownedWordReleased, spotChanged, spotClaimed, spotMoved
+  // The processes of a system of actors: the caller's, the actor's, those between.
+  case actorCallPosted, actorCallTaken, actorCallDone, actorReplyPosted, actorReplyTaken
+  case actorMessageSent, actorMessagePassedOn, actorNameCounted, actorNameReleased
   // A pool's worker; see ProcessPool/PROTOCOL.md.
   case callSeen, callBegun, callDone, replyWritten, replied, bellTaken, workerSleeps, largeReplyWritten
 

@@ -1,6 +1,7 @@
 import Distributed
 import Glibc
 import Spindle
+import SpindleProcesses
 
 // The actors of these tests.
 
@@ -59,6 +60,8 @@ distributed actor Counter {
     return 0
   }
   distributed func exit(_ code: Int32) { Glibc.exit(code) }
+  /// Lets this process die when it reaches a step for the n-th time.
+  distributed func arm(_ step: UInt8, _ count: Int) { FaultPoint(rawValue: step)?.arm(after: count) }
   distributed func sum(_ numbers: [Double]) -> Double { numbers.reduce(0, +) }
   distributed func echo(_ numbers: [Double]) -> [Double] { numbers }
 }
@@ -89,6 +92,8 @@ distributed actor Relay {
   distributed func makeBelow(_ start: Int) async throws -> Counter {
     try await actorSystem.spawn(Counter.init(actorSystem:from:), start)
   }
+  distributed func makeRelayBelow() async throws -> Relay { try await actorSystem.spawn(Relay.init(actorSystem:)) }
+  distributed func arm(_ step: UInt8, _ count: Int) { FaultPoint(rawValue: step)?.arm(after: count) }
   distributed func crashWhileCalling(_ counter: Counter) async throws -> Int { try await counter.add(1) }
 }
 
