@@ -37,6 +37,7 @@ package struct FunctionTitle: Sendable {
     let bytes = unsafe [CChar](unsafeUninitializedCapacity: 1024) { buffer, count in
       count = unsafe spindle_symbol_name(code, buffer.baseAddress!, buffer.count)
     }
-    return bytes.isEmpty ? type : String(decoding: bytes.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return bytes.isEmpty
+      ? type : ReadableSymbol.name(String(decoding: bytes.map { UInt8(bitPattern: $0) }, as: UTF8.self))
   }
 }
