@@ -45,17 +45,31 @@ indirect enum TypeName: Codable, Hashable, Sendable {
       let descriptor = unsafe metadata.load(fromByteOffset: isValueType ? 8 : 40, as: UnsafeRawPointer?.self),
       let place = unsafe ImagePlace(of: descriptor, in: .data) ?? ImagePlace(of: descriptor)
     else { throw unnameable(type) }
-    let isGeneric = unsafe descriptor.load(as: UInt32.self) & 0x80 != 0
-    guard isGeneric else { return .nominal(place, arguments: []) }
+    let flags = unsafe descriptor.load(as: UInt32.self)
+    guard flags & 0x80 != 0 else { return .nominal(place, arguments: []) }
     // Parameters of the type itself only, each a type with an argument of its own.
-    let parameterCount = unsafe Int(descriptor.load(fromByteOffset: 36, as: UInt16.self))
-    guard isValueType, parameterCount <= 8,
-      (0..<parameterCount).allSatisfy({ unsafe descriptor.load(fromByteOffset: 44 + $0, as: UInt8.self) == 0x80 })
+    let (header, first) = try unsafe isValueType ? (28, 16) : classLayout(descriptor, flags, type)
+    let parameterCount = unsafe Int(descriptor.load(fromByteOffset: header + 8, as: UInt16.self))
+    guard parameterCount <= 8,
+      (0..<parameterCount).allSatisfy({ unsafe descriptor.load(fromByteOffset: header + 16 + $0, as: UInt8.self) == 0x80 })
     else { throw unnameable(type) }
     let arguments = try (0..<parameterCount).map {
-      try unsafe structural(metadata.load(fromByteOffset: 16 + $0 * 8, as: Any.Type.self))
+      try unsafe structural(metadata.load(fromByteOffset: first + $0 * 8, as: Any.Type.self))
     }
     return .nominal(place, arguments: arguments)
+  }
+
+  /// Where a class's descriptor describes its parameters, and where its metadata has the arguments: first of what the class adds to the
+  /// metadata of its superclass. A superclass in a library that may change makes that a matter of run time, and is refused.
+  private static func classLayout(
+    _ descriptor: UnsafeRawPointer, _ flags: UInt32, _ type: Any.Type
+  ) throws -> (header: Int, first: Int) {
+    let hasResilientSuperclass = flags & 1 << 29 != 0, addsInFront = flags & 1 << 28 != 0
+    guard !hasResilientSuperclass, !addsInFront else { throw unnameable(type) }
+    let words = unsafe Int(descriptor.load(fromByteOffset: 28, as: UInt32.self))
+    let added = unsafe Int(descriptor.load(fromByteOffset: 32, as: UInt32.self))
+    guard words < 1 << 20, added <= words else { throw unnameable(type) }
+    return (44, (words - added) * 8)
   }
 
   private static func check(of name: String) -> UInt32 {

@@ -213,3 +213,51 @@ private func useOrders() async throws -> [String] {
     }
   #endif
 }
+
+// Private: only the place in the program tells another process which types these are.
+private struct HiddenNote: Codable, Sendable, Equatable { var text: String }
+private enum HiddenKind: Codable, Sendable { case first, second }
+private func sendNotes(_ queue: SharedQueue<HiddenNote>, _ kinds: Connection<[HiddenKind]>) throws -> HiddenNote {
+  try kinds.send([.second, .first])
+  try queue.put(HiddenNote(text: "one"))
+  return HiddenNote(text: "two")
+}
+private func takeTuple(_ queue: SharedQueue<HiddenPairing<(Int, HiddenNote)>>) -> Int { 1 }
+private struct HiddenPairing<Inner: Sendable>: Codable, Sendable {
+  init() {}
+  init(from decoder: any Decoder) throws {}
+  func encode(to encoder: any Encoder) throws {}
+}
+
+@Suite(.watchdog(seconds: 120)) struct PrivateElementTests {
+  @Test(arguments: StartMethod.allCases)
+  func `shared objects of private types go to other processes`(_ method: StartMethod) throws {
+    let queue = SharedQueue<HiddenNote>(capacity: 2)
+    let (mine, theirs) = Connection<[HiddenKind]>.pair()
+    let child = ChildProcess(target: sendNotes, queue, theirs, startMethod: method)
+    child.start()
+    #expect(try child.join() == HiddenNote(text: "two"))
+    #expect(try queue.get() == HiddenNote(text: "one"))
+    guard case .second = try mine.receive()[0] else {
+      Issue.record("another kind")
+      return
+    }
+    let pool = ProcessPool(maxWorkers: 1, startMethod: method)
+    let (ours, others) = Connection<[HiddenKind]>.pair()
+    #expect(try pool.submit(sendNotes, queue, others).result() == HiddenNote(text: "two"))
+    pool.shutdown()
+    _ = ours
+  }
+
+  @Test func `a type that has no name for other processes is refused before anything is sent`() throws {
+    let queue = SharedQueue<HiddenPairing<(Int, HiddenNote)>>(capacity: 2)
+    let pool = ProcessPool(maxWorkers: 1)
+    // Either it works, or the error says which type and that it has no name.
+    do {
+      #expect(try pool.submit(takeTuple, queue).result() == 1)
+    } catch let error as FunctionNameError {
+      #expect(error.description.contains("cannot be named in another process"), "\(error)")
+    }
+    pool.shutdown()
+  }
+}
