@@ -160,7 +160,7 @@ def traffic(kind, n, p, c):
     return p * each / t
 
 
-def echoes(kind, n):
+def echoes(kind, n, message=None):
     if kind == "pipe":
         a, b = mp.Pipe()
         put, get = a.send, a.recv
@@ -175,8 +175,10 @@ def echoes(kind, n):
     def rep():
         start = clock()
         for i in range(n):
-            put(i)
-            assert get() == i
+            sent = i if message is None else message
+            put(sent)
+            got = get()
+            assert got == sent if message is None else len(got) == len(sent)
         return n / (clock() - start)
     r = median(rep)
     x.join()
@@ -218,6 +220,8 @@ for v in ("queue", "simplequeue", "pipe"):
     if v != "pipe":
         ROWS.append(("M4/4p4c", v, 8, 50000, "msg/s"))
     ROWS.append(("M5", v, 2, 3000, "round trips/s"))
+for size in (16, 60, 70, 120, 200, 1000):
+    ROWS.append((f"M5/{size}KB", "pipe", 2, 2000 if size < 500 else 500, "round trips/s"))
 ROWS += [("M6/spawn", "process", 1, 10, "ms"), ("M6/forkserver", "process", 1, 10, "ms"), ("M6/fork", "process", 1, 10, "ms")]
 
 
@@ -254,6 +258,8 @@ def run(w, v, t, n):
         return median(lambda: traffic(v, n, int(w[3]), int(w[5])))
     if w == "M5":
         return echoes(v, n)
+    if w.startswith("M5/"):
+        return echoes(v, n, bytes([7]) * int(w[3:-2]) * 1000)
     if w.startswith("M6/"):
         context = mp.get_context(w[3:])
 

@@ -33,3 +33,11 @@ func consume(_ queue: SharedQueue<Int>, _ count: Int, _ starter: Starter) {
 func echo(_ there: SharedQueue<Int>, _ back: SharedQueue<Int>, _ count: Int) {
   for _ in 0..<count { try! back.put(try! there.get()) }
 }
+
+func echoNumbers(_ end: Connection<Int>, _ count: Int) {
+  for _ in 0..<count { try! end.send(try! end.receive()) }
+}
+
+func echoBytes(_ end: Connection<[UInt8]>, _ count: Int) {
+  for _ in 0..<count { try! end.send(try! end.receive()) }
+}

@@ -55,6 +55,21 @@ func processRows() -> [Row] {
       try! child.join()
       return figure
     },
+    Row("M5", "connection", threads: 2, count: 20_000, unit: "round trips/s") { _, count in
+      let (mine, theirs) = Connection<Int>.pair()
+      let child = ChildProcess(target: echoNumbers, theirs, 6 * count)
+      child.start()
+      let figure = median {
+        perSecond(count) {
+          for number in 0..<count {
+            try! mine.send(number)
+            check(try! mine.receive() == number, "echo")
+          }
+        }
+      }
+      try! child.join()
+      return figure
+    },
     Row("M7/wakeups", "processpool", threads: 2, unit: "wake-ups/s") { workers, _ in
       idle(workers) { pids in
         let before = pids.map(switches)
@@ -66,6 +81,25 @@ func processRows() -> [Row] {
       idle(workers) { pids in Double(pids.map(privateKilobytes).reduce(0, +)) / 1024 / Double(pids.count) }
     },
   ]
+  for size in [16, 60, 70, 120, 200, 1000] {
+    rows.append(
+      Row("M5/\(size)KB", "connection", threads: 2, count: size < 500 ? 2_000 : 500, unit: "round trips/s") { _, count in
+        let message = [UInt8](repeating: 7, count: size * 1000)
+        let (mine, theirs) = Connection<[UInt8]>.pair()
+        let child = ChildProcess(target: echoBytes, theirs, 6 * count)
+        child.start()
+        let figure = median {
+          perSecond(count) {
+            for _ in 0..<count {
+              try! mine.send(message)
+              check(try! mine.receive().count == message.count, "echo")
+            }
+          }
+        }
+        try! child.join()
+        return figure
+      })
+  }
   for chunkSize in [1, 100] {
     rows.append(
       Row("M1/chunk\(chunkSize)", "processpool", threads: 2, count: chunkSize == 1 ? 200_000 : 1_000_000, unit: "calls/s") {
