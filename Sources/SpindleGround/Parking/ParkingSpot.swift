@@ -77,7 +77,7 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
   }
 
   /// Takes up to `count` waiters from the front of the list. They sleep on until their group is ended.
-  private func take(_ count: Int) -> Group {
+  package func take(_ count: Int) -> Group {
     var group = Group()
     guard count > 0 else { return group }
     unlockGuard(take(count, from: lockGuard(), into: &group))
@@ -93,13 +93,13 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
   }
 
   /// Waiters that were taken out of a list and sleep on until `end`.
-  private struct Group {
-    var first: Waiter?
-    var last: Waiter?
-    var count = 0
+  package struct Group {
+    fileprivate var first: Waiter?
+    fileprivate var last: Waiter?
+    package fileprivate(set) var count = 0
 
     /// Ends their sleep, the longest waiting first.
-    func end(code: UInt32) {
+    package func end(code: UInt32) {
       var next = first
       while let waiter = next {
         // Once it is ended its own thread may list it again: read the link before.
