@@ -1,5 +1,6 @@
 import CSpindle
 import Glibc
+import SpindleTestSupport
 
 /// A fixture program under the test's control, with pipes for its stdin and stdout, in a process group of its own.
 ///
@@ -80,7 +81,7 @@ final class Program {
         defer { buffer.removeSubrange(...end) }
         return String(decoding: buffer[..<end], as: UTF8.self)
       }
-      guard isReadable(output, within: 30) else { throw Problem("the program said nothing for 30 s") }
+      guard isReadable(output, within: 30) else { throw Problem("the program said nothing for 30 s or more") }
       var piece = [UInt8](repeating: 0, count: 4096)
       let count = unsafe read(output, &piece, piece.count)
       if count <= 0 { return nil }
@@ -121,7 +122,9 @@ final class Program {
   }
 }
 
+/// The time is an upper bound; it is stretched as the watchdogs' are.
 func isReadable(_ descriptor: Int32, within seconds: Int32) -> Bool {
+  let seconds = Int32(Double(seconds) * max(1, slownessOfTests))
   var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
   while true {
     let count = unsafe poll(&entry, 1, seconds * 1000)

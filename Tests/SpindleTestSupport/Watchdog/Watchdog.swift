@@ -29,6 +29,9 @@ package func withWatchdog<Result, Failure: Error>(
   return try await body()
 }
 
+/// How much longer everything takes than on a machine with nothing else to do; see `SPINDLE_WATCHDOG_FACTOR`.
+package var slownessOfTests: Double { Watchdog.factor }
+
 /// A thread that ends the process unless it is stopped in time.
 @safe final class Watchdog: Sendable {
   /// EX_SOFTWARE of sysexits.h.
@@ -68,7 +71,7 @@ package func withWatchdog<Result, Failure: Error>(
   }
 
   /// How much longer all watchdogs wait than they were told.
-  private static let factor: Double = {
+  static let factor: Double = {
     // SAFETY: the environment's strings end with a zero byte.
     guard let text = unsafe spindle_test_setting("SPINDLE_WATCHDOG_FACTOR") else { return 1 }
     return unsafe Double(String(cString: text)) ?? 1
