@@ -23,8 +23,12 @@ package enum ReadableSymbol {
   private static func unwrapped(_ text: Substring) -> Substring? {
     for wrapper in wrappers where text.hasPrefix(wrapper) { return text.dropFirst(wrapper.count) }
     for prefix in specialisations where text.hasPrefix(prefix) {
-      guard let end = endOfBrackets(text.dropFirst(prefix.count)), text[end...].hasPrefix(" of ") else { return nil }
-      return text[end...].dropFirst(4)
+      let arguments = text.dropFirst(prefix.count)
+      guard let end = endOfBrackets(arguments), text[end...].hasPrefix(" of ") else { return nil }
+      let inner = text[end...].dropFirst(4)
+      // What converts a calling convention says nothing to a reader; the function that was put into it does.
+      if inner.hasPrefix("reabstraction thunk helper"), let function = propagated(arguments[..<end]) { return function }
+      return inner
     }
     // "(3) suspend resume partial function for ..."
     if text.hasPrefix("("), let end = text.firstIndex(of: ")"), text[..<end].dropFirst().allSatisfy(\.isNumber) {
@@ -32,8 +36,22 @@ package enum ReadableSymbol {
       if unwrapped(rest) != nil { return rest }
     }
     let witness = "protocol witness for "
-    if text.hasPrefix(witness), let end = text.range(of: " in conformance ") {
+    if text.hasPrefix(witness), let end = text.firstRange(of: " in conformance ") {
       return text[..<end.lowerBound].dropFirst(witness.count)
+    }
+    return nil
+  }
+
+  /// The function in "Arg[2] = [Constant Propagated Function : App.count(Swift.Int) -> Swift.Int]".
+  private static func propagated(_ arguments: Substring) -> Substring? {
+    for mark in ["[Constant Propagated Function : ", "[Closure Propagated : "] {
+      guard let start = arguments.firstRange(of: mark)?.upperBound else { continue }
+      var depth = 1
+      for index in arguments[start...].indices {
+        if arguments[index] == "[" { depth += 1 }
+        if arguments[index] == "]" { depth -= 1 }
+        if depth == 0 || arguments[index...].hasPrefix(", Argument Types : ") { return arguments[start..<index] }
+      }
     }
     return nil
   }
@@ -57,7 +75,7 @@ package enum ReadableSymbol {
   private static func withoutFileMarks(_ text: Substring) -> String {
     var result = ""
     var rest = text
-    while let mark = rest.range(of: " in _") {
+    while let mark = rest.firstRange(of: " in _") {
       let digits = rest[mark.upperBound...].prefix { $0.isHexDigit }
       let end = digits.endIndex
       guard digits.count == 32, end < rest.endIndex, rest[end] == ")",
@@ -72,17 +90,5 @@ package enum ReadableSymbol {
       rest = rest[rest.index(after: end)...]
     }
     return result + rest
-  }
-}
-
-extension Substring {
-  /// Foundation has this; there is none here.
-  fileprivate func range(of text: String) -> Range<Substring.Index>? {
-    var start = startIndex
-    while start < endIndex {
-      if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
-      start = index(after: start)
-    }
-    return nil
   }
 }
