@@ -45,7 +45,7 @@ let package = Package(
     .target(
       name: "SpindleProcesses",
       dependencies: ["CSpindle", "SpindleGround", "SpindleThreads", "SpindleQueues", "SpindleFutures"],
-      exclude: ["Encoding/FORMAT.md", "ProcessPool/PROTOCOL.md"],
+      exclude: ["Encoding/FORMAT.md", "ProcessPool/PROTOCOL.md", "Shared/Queue/PROTOCOL.md"],
       // Properties of classes that are spans: `SharedArray.span`.
       swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
     .target(

@@ -46,6 +46,20 @@ private func useForEver(_ orders: SharedQueue<Order>, _ point: UInt8, _ after: I
   }
 }
 
+private func growAndShrinkForEver(_ queue: SharedQueue<[UInt8]>, _ point: UInt8, _ after: Int) throws {
+  FaultPoint(rawValue: point)?.arm(after: after)
+  while true {
+    try queue.put([UInt8](repeating: 7, count: 9 << 20))
+    _ = try queue.get()
+    queue.taskDone()
+  }
+}
+
+private func closeAtOnce(_ queue: SharedQueue<[UInt8]>, _ point: UInt8) throws {
+  FaultPoint(rawValue: point)?.arm()
+  queue.shutdown(immediate: true)
+}
+
 /// Puts elements with descriptors that are taken, dropped, and left; returns the descriptors that are left after it.
 private func useOrders() async throws -> [String] {
   do {
@@ -189,7 +203,7 @@ private func useOrders() async throws -> [String] {
   #if DEBUG
     @Test(arguments: [
       FaultPoint.ringWritten, .ringStateWritten, .ringCommitted, .ringNoted, .ringPacketSent, .ringPacketReceived,
-      .spotChanged,
+      .ringTaskNoted, .spotChanged,
     ])
     func `a process killed at any step of a call leaves a queue that goes on`(_ point: FaultPoint) throws {
       for after in [1, 2, 5] {
@@ -210,6 +224,60 @@ private func useOrders() async throws -> [String] {
         orders.join()
         #expect(orders.lostCount <= 1)
       }
+    }
+
+    @Test(arguments: [
+      FaultPoint.ringWritten, .ringStateWritten, .ringCommitted, .ringNoted, .ringJumped, .ringShrunk,
+    ])
+    func `a process killed while a queue grows or shrinks leaves a queue that goes on`(_ point: FaultPoint) throws {
+      let large = [UInt8](repeating: 7, count: 9 << 20)
+      for after in 1...4 {
+        let queue = SharedQueue<[UInt8]>()
+        let small = queue.ringByteCount
+        let child = ChildProcess(target: growAndShrinkForEver, queue, point.rawValue, after)
+        child.start()
+        #expect(throws: WorkerDiedError.self) { try child.join() }
+        try queue.put([1, 2, 3])
+        var last: [UInt8] = []
+        while last != [1, 2, 3] {
+          last = try queue.get(timeout: long)
+          queue.taskDone()
+          let isWhole = last == [1, 2, 3] || last == large
+          #expect(isWhole)
+        }
+        queue.join()
+        #expect(queue.lostCount <= 1)
+        try queue.put(large)
+        let isSame = try queue.get(timeout: long) == large
+        #expect(isSame)
+        #expect(queue.ringByteCount == small)
+      }
+    }
+
+    @Test func `a place into which a queue grew again after an unfinished shrinking is not given back`() throws {
+      let queue = SharedQueue<[UInt8]>()
+      let child = ChildProcess(target: growAndShrinkForEver, queue, FaultPoint.ringShrunk.rawValue, 1)
+      child.start()
+      #expect(throws: WorkerDiedError.self) { try child.join() }
+      let large = [UInt8](repeating: 8, count: 9 << 20)
+      try queue.put(large)
+      let isSame = try queue.get(timeout: long) == large
+      #expect(isSame)
+      #expect(queue.isEmpty)
+    }
+
+    @Test(arguments: [FaultPoint.ringClosed, .ringDropped])
+    func `a process killed while it empties a queue has emptied it`(_ point: FaultPoint) throws {
+      let queue = SharedQueue<[UInt8]>()
+      for number in 0..<3 { try queue.put([UInt8(number)]) }
+      let child = ChildProcess(target: closeAtOnce, queue, point.rawValue)
+      child.start()
+      #expect(throws: WorkerDiedError.self) { try child.join() }
+      #expect(queue.isShutDown && queue.isEmpty)
+      #expect(throws: QueueError.shutDown) { try queue.put([4]) }
+      queue.join()
+      #expect(throws: QueueError.shutDown) { try queue.get() }
+      #expect(queue.isEmpty && queue.lostCount == 0)
     }
   #endif
 }

@@ -10,6 +10,12 @@ import Spindle
 private func produce(_ queue: SharedQueue<Int>, _ first: Int, _ count: Int) throws {
   for number in first..<first + count { try queue.put(number) }
 }
+private func large(_ number: Int) -> [UInt8] {
+  [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: number % 3 == 2 ? 10 : 9 << 20)
+}
+private func produceLarge(_ queue: SharedQueue<[UInt8]>, _ count: Int) throws {
+  for number in 0..<count { try queue.put(large(number)) }
+}
 private func sum(_ queue: SharedQueue<Int>) -> Int { queue.reduce(0, +) }
 private func double(_ jobs: SharedQueue<Int>, _ results: SharedQueue<Int>) throws {
   for job in jobs {
@@ -196,6 +202,15 @@ private func useQueues() async throws -> [String] {
     try child.join()
   }
 
+  @Test func `elements that are put while a queue gets smaller are whole`() throws {
+    let queue = SharedQueue<[UInt8]>(), count = 60
+    let child = ChildProcess(target: produceLarge, queue, count)
+    child.start()
+    let wrong = try (0..<count).filter { try queue.get(timeout: long) != large($0) }
+    #expect(wrong == [])
+    try child.join()
+  }
+
   @Test func `queues travel inside other values, to grandchildren, and back in results`() throws {
     let queues = (0..<3).map { _ in SharedQueue<Int>() }
     let child = ChildProcess(target: fill, Orders(name: "three", queues: queues))
@@ -299,7 +314,7 @@ private func useQueues() async throws -> [String] {
   }
 
   @Test func `damaged memory is an error, not a crash`() throws {
-    for word in 0..<8 {
+    for word in 0..<14 {
       for value in [UInt64.max, 1 << 63, 1 << 62, 1 << 39, 12345, 3] {
         let queue = SharedQueue<[UInt8]>(capacity: 10)
         for _ in 0..<3 { try queue.put([1, 2, 3]) }

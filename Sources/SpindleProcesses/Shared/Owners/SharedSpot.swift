@@ -53,9 +53,12 @@ internal import Synchronization
     if now != 0 { claim(now, count) }
   }
 
-  /// The same, for whose last step was a sequentially consistent exchange after W1, the release of an `OwnedWord`: with
-  /// this load, equally ordered, it stands for the fence of W2. (On x86 both are what the fence is; on Arm a
-  /// releasing exchange is not overtaken by a later acquiring load.)
+  /// The same, for whose last step was a sequentially consistent exchange R after W1: the release of an `OwnedWord`. With
+  /// this load, equally ordered, it stands for the fence of W2, if S3 takes that lock or reads its word, acquiring, before it looks.
+  ///
+  /// For W3 that does not see S2 comes before S2's fence in the order of all that is sequentially consistent, and R before W3. So
+  /// S3, after the fence, finds in the word what R wrote or something later; every change of the word is a read-modify-write,
+  /// so that is R's release sequence, and W1, before R, is visible.
   @inline(__always)
   func wakeAfterExchange(_ count: UInt32 = 1) {
     FaultPoint.spotChanged.reach()

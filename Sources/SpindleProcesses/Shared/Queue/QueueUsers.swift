@@ -5,27 +5,29 @@ internal import Synchronization
 /// Which processes have taken how many elements out of a queue, and have said of how many that they are done.
 ///
 /// So it is known what those who died had in their hands. A table of lines, one for each process that takes elements; who finds
-/// no place in it (so many others are there) counts in the line of nobody. All under the queue's lock.
+/// no place in it (so many others are there) counts in the line of nobody. All under the lock of the
+/// queue's takers.
 ///
-/// What a table says follows what the queue's state says: the state is committed first. Who is killed in between leaves a
+/// What a table says follows what the takers' state says: the state is committed first. Who is killed in between leaves a
 /// state that has one element more taken than all lines together: `reconcile`, at the taking over of the lock, counts
 /// it as lost. (And `done` the other way round: the line first, so that what is in the line has happened.)
-// SAFETY: the words are atomic, and changed under the queue's lock only; whoever has this value keeps the mapping.
+// SAFETY: the words are atomic, and changed under the takers' lock only; whoever has this value keeps the mapping.
 @safe struct QueueUsers: @unchecked Sendable {
   /// A line: the process, elements taken, elements done. The first is nobody's.
   private static let lineSize = 64
   private static let key = 0, taken = 1, done = 2
-  /// Only in the first line: elements lost; not 0, somebody has said done for what it had not taken; when the dead were looked for.
-  private static let lost = 3, unowned = 4, looked = 5, used = 6
+  /// Only in the first line: elements lost; not 0, somebody has said done for what it had not taken; when the dead were looked
+  /// for; lines in use; elements that left and are done without a reader, one word, so that both change in one step.
+  private static let lost = 3, unowned = 4, looked = 5, used = 6, gone = 7
   private static let interval: UInt64 = 10_000_000
 
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   private let lineCount: Int
-  /// Which line was this process's last time; belongs to the queue's lock.
+  /// Which line was this process's last time; belongs to the takers' lock.
   private let hint: Hint
 
   private final class Hint: @unchecked Sendable {
-    // SAFETY: exclusive by the queue's lock.
+    // SAFETY: exclusive by the takers' lock.
     @exclusivity(unchecked) var line = 0
   }
 
@@ -72,19 +74,18 @@ internal import Synchronization
 
   // MARK: As the queue changes
 
-  /// One element was taken by this process, after `lost` that were gone.
+  /// An element was taken by this process.
   @inline(__always)
-  func noteTake(lost: UInt64) {
+  func noteTake() {
     let line = mine()
     set(line, Self.taken, get(line, Self.taken) &+ 1)
-    if lost > 0 { noteGone(lost) }
   }
 
+  /// Elements that were gone when they were to be taken.
   @inline(never)
-  private func noteGone(_ lost: UInt64) {
-    set(0, Self.taken, get(0, Self.taken) &+ lost)
-    set(0, Self.done, get(0, Self.done) &+ lost)
-    set(0, Self.lost, get(0, Self.lost) &+ lost)
+  func noteLost(_ count: UInt64) {
+    noteDrop(count)
+    set(0, Self.lost, get(0, Self.lost) &+ count)
   }
 
   func noteDone() {
@@ -99,25 +100,27 @@ internal import Synchronization
   }
 
   /// Elements that are dropped count as taken and done.
-  func noteDrop(_ count: UInt64) {
-    set(0, Self.taken, get(0, Self.taken) &+ count)
-    set(0, Self.done, get(0, Self.done) &+ count)
-  }
+  func noteDrop(_ count: UInt64) { set(0, Self.gone, get(0, Self.gone) &+ count) }
 
   // MARK: Deaths
 
-  /// Compares with the state after somebody died under the lock; mends `done`, returns how many were lost.
-  func reconcile(takes: UInt64, puts: UInt64, done: inout UInt64) -> UInt64 {
-    var taken: UInt64 = 0, finished: UInt64 = 0
+  /// Compares with the state after somebody died under the lock; returns what is done. What nobody has noted was lost, or, when
+  /// the dead one emptied the queue, dropped.
+  func reconcile(takes: UInt64, puts: UInt64, done: UInt64, wereDropped: Bool) -> UInt64 {
+    var taken = get(0, Self.gone), finished = taken
     for line in 0..<usedLines {
       taken &+= get(line, Self.taken)
       finished &+= get(line, Self.done)
     }
-    // One call was under way, so one element at most, or some that were gone already: more is damage.
-    let lost = takes >= taken && takes - taken < 1 << 20 ? takes - taken : 0
-    if lost > 0 { noteGone(lost) }
-    done = min(max(done, finished &+ lost), puts)
-    return lost
+    let missing = takes >= taken ? takes - taken : 0
+    if wereDropped {
+      noteDrop(missing)
+      return min(max(done, finished &+ missing), puts)
+    }
+    // One call was under way, so it is one element: more is damage.
+    guard missing == 1 else { return min(max(done, finished), puts) }
+    noteLost(1)
+    return min(max(done, finished &+ 1), puts)
   }
 
   /// The lines of processes that have ended.

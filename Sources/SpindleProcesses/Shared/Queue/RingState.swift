@@ -1,32 +1,55 @@
-/// Everything a `SharedRing` knows about itself, as one value: 64 bytes, a line of the cache.
+/// What the putters of a `SharedRing` know of it, as one value that changes in one step.
+struct PutState {
+  /// The position behind the last record. Positions count bytes since the beginning, jumps included; a record lies at its
+  /// position modulo the size of its place.
+  var tail: UInt64 = 0
+  /// Elements put since the beginning.
+  var puts: UInt64 = 0
+  /// How large the place is that is written to, a power of two. It is also where in the file it lies, so that there is a
+  /// place of each size.
+  var size: UInt64 = RingState.firstSize
+  /// The position at which that place was begun.
+  var start: UInt64 = 0
+  /// Up to this position the system has given us the place's memory; `all` when it has been gone round.
+  var given: UInt64 = 0
+  /// Whether the change being made concerns the last three.
+  var isMoved = false
+
+  static let all = UInt64.max
+}
+
+/// What the takers know.
+struct TakeState {
+  /// The position of the next record.
+  var head: UInt64 = 0
+  /// Elements taken since the beginning.
+  var takes: UInt64 = 0
+  /// The place in which the next record lies, or a jump to where it does.
+  var size: UInt64 = RingState.firstSize
+}
+
+/// Both, of one moment.
 struct RingState {
-  /// Bytes taken and bytes put since the ring has its size; each record lies at its position modulo `size`.
   var head: UInt64 = 0
   var tail: UInt64 = 0
-  /// Elements put, taken, and said to be done, since the beginning.
   var puts: UInt64 = 0
   var takes: UInt64 = 0
-  var done: UInt64 = 0
-  /// How large the ring is, a power of two. It is also where in the file it lies, so that a ring of each size has a
-  /// place of its own.
   var size: UInt64 = Self.firstSize
-  /// So many bytes from the ring's beginning the system has given us already.
-  var committed: UInt64 = 0
-  var isShutDown: UInt64 = 0
+  var isShutDown = false
 
   static let firstSize: UInt64 = 1 << 16
   static let lastSize: UInt64 = 1 << 40
-  static let wordCount = 8
   /// Positions and counts stay below it, far from where sums overflow: it takes centuries to reach.
-  private static let limit: UInt64 = 1 << 62
+  static let limit: UInt64 = 1 << 62
 
-  var used: UInt64 { tail &- head }
   var count: UInt64 { puts &- takes }
+
+  static func isSize(_ size: UInt64) -> Bool {
+    size >= firstSize && size <= lastSize && size & (size - 1) == 0
+  }
 
   /// Whether it can have been written by this code. What fails this was damaged, and nothing in it may be used.
   var isPlausible: Bool {
-    size >= Self.firstSize && size <= Self.lastSize && size & (size - 1) == 0 && tail >= head && tail - head <= size
-      && tail < Self.limit && puts < Self.limit && puts >= takes
-      && done <= puts && committed <= size && (head == tail) == (puts == takes) && isShutDown <= 1
+    Self.isSize(size) && tail >= head && tail - head <= size && tail < Self.limit && puts < Self.limit && puts >= takes
   }
 }

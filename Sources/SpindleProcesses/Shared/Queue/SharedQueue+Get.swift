@@ -6,7 +6,11 @@ extension SharedQueue {
   /// Takes the next element, and waits while there is none. Throws `QueueError.shutDown` when there will be none any
   /// more, and what decoding the element throws; then that element is gone.
   @available(*, noasync, message: "in a task use 'try await get'")
-  public func get() throws -> Item { try get(until: .never) }
+  @inlinable
+  public func get() throws -> Item {
+    if let numbers { return unsafe try number { unsafe try numbers.get(into: $0) } }
+    return try getEncoded()
+  }
 
   /// Takes the next element, and waits up to `timeout` while there is none; zero or less tries once.
   /// Throws `QueueError.empty` when the time is over, `.shutDown` when there will be none any more.
@@ -33,28 +37,13 @@ extension SharedQueue {
 
   // MARK: Inside
 
-  /// Room for an element that is a number.
-  private typealias RawRoom = (UInt64, UInt64)
+  @usableFromInline
+  func getEncoded() throws -> Item { try get(until: .never) }
 
   private func get(until deadline: Deadline) throws -> Item {
+    if let numbers { return unsafe try number { unsafe try numbers.get(into: $0, until: deadline) } }
     let ring = try body.get().ring
     var outcome = SharedRing.Outcome.mustWait
-    if isRaw {
-      var room: RawRoom = (0, 0)
-      return try unsafe withUnsafeMutableBytes(of: &room) { room in
-        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<MemoryLayout<Item>.size])
-        unsafe outcome = ring.take(into: target)
-        if outcome.mustWait {
-          _ = ring.elements.wait(until: deadline, patrol: { ring.patrol() }) {
-            unsafe outcome = ring.take(into: target)
-            return !outcome.mustWait
-          }
-        }
-        try outcome.check(waiting: .empty)
-        // SAFETY: `isRaw` says that Item is a number, for which every bit pattern is a value.
-        return unsafe UnsafeRawPointer(target.baseAddress!).loadUnaligned(as: Item.self)
-      }
-    }
     var element = SharedRing.Element()
     _ = ring.elements.wait(until: deadline, patrol: { ring.patrol() }) {
       outcome = ring.take(&element)
@@ -67,8 +56,8 @@ extension SharedQueue {
   nonisolated(nonsending) private func get(until deadline: Deadline) async throws -> Item {
     let body = try body.get()
     var outcome = SharedRing.Outcome.mustWait
-    if isRaw {
-      var room: RawRoom = (0, 0)
+    if numbers != nil {
+      var room: NumberRoom = (0, 0)
       _ = try await body.elements.wait("an element of a shared queue", until: deadline) {
         outcome = unsafe withUnsafeMutableBytes(of: &room) {
           unsafe body.ring.take(into: UnsafeMutableRawBufferPointer(rebasing: $0[..<MemoryLayout<Item>.size]))

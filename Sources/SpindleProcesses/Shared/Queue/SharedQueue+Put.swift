@@ -5,7 +5,11 @@ extension SharedQueue {
   /// Puts an element in, and waits while the queue is full. Throws `QueueError.shutDown`, also when that happens
   /// meanwhile, and what encoding the element throws.
   @available(*, noasync, message: "in a task use 'try await put'")
-  public func put(_ item: Item) throws { try put(item, until: .never) }
+  @inlinable
+  public func put(_ item: Item) throws {
+    if let numbers { return unsafe try withUnsafeBytes(of: item) { unsafe try numbers.put($0) } }
+    try putEncoded(item)
+  }
 
   /// Puts an element in, and waits up to `timeout` while the queue is full; zero or less tries once.
   /// Throws `QueueError.full` when the time is over.
@@ -71,25 +75,18 @@ extension SharedQueue {
     return .packet(packet)
   }
 
+  @usableFromInline
+  func putEncoded(_ item: Item) throws { try put(item, until: .never) }
+
   private func put(_ item: Item, until deadline: Deadline) throws {
+    // SAFETY: a number's bytes, for as long as the call takes.
+    if let numbers { return unsafe try withUnsafeBytes(of: item) { unsafe try numbers.put($0, until: deadline) } }
     let ring = try body.get().ring
     var outcome = SharedRing.Outcome.mustWait
-    if isRaw {
-      // SAFETY: a number's bytes, for as long as the call takes.
-      unsafe withUnsafeBytes(of: item) { bytes in
-        unsafe outcome = ring.put(bytes)
-        if !outcome.mustWait { return }
-        _ = ring.room.wait(until: deadline, patrol: { ring.patrol() }) {
-          unsafe outcome = ring.put(bytes)
-          return !outcome.mustWait
-        }
-      }
-    } else {
-      var parcel = try parcel(item, ring)
-      _ = ring.room.wait(until: deadline, patrol: { ring.patrol() }) {
-        outcome = parcel.put(into: ring)
-        return !outcome.mustWait
-      }
+    var parcel = try parcel(item, ring)
+    _ = ring.room.wait(until: deadline, patrol: { ring.patrol() }) {
+      outcome = parcel.put(into: ring)
+      return !outcome.mustWait
     }
     try outcome.check(waiting: .full)
   }
@@ -97,7 +94,7 @@ extension SharedQueue {
   nonisolated(nonsending) private func put(_ item: Item, until deadline: Deadline) async throws {
     let body = try body.get()
     var outcome = SharedRing.Outcome.mustWait
-    if isRaw {
+    if numbers != nil {
       _ = try await body.room.wait("room in a shared queue", until: deadline) {
         outcome = unsafe withUnsafeBytes(of: item) { unsafe body.ring.put($0) }
         return !outcome.mustWait

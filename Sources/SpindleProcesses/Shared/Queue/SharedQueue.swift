@@ -34,17 +34,19 @@ import SpindleQueues
 public final class SharedQueue<Item: Codable & Sendable>: Codable, Sendable {
   /// The queue in shared memory, or why there is none.
   let body: Result<SharedQueueBody, SharedMemoryError>
-  /// Elements are numbers, and travel as they lie in memory.
-  let isRaw: Bool
+  /// Where the elements are numbers, which travel as they lie in memory.
+  @usableFromInline let numbers: SharedNumbers?
 
   /// Makes an empty queue for up to `capacity` elements; 0, as in `SharedQueue()`, sets no bound.
   public init(capacity: Int = 0) {
     if capacity < 0 { mistake("a queue's capacity is 0 (no bound) or more, not \(capacity)") }
-    isRaw = RawElements.contains(Item.self)
     do throws(SharedMemoryError) {
-      body = .success(SharedQueueBody(try SharedRing(capacity: capacity, hasLine: !RawElements.isPlain(Item.self))))
+      let ring = try SharedRing(capacity: capacity, hasLine: !RawElements.isPlain(Item.self))
+      body = .success(SharedQueueBody(ring))
+      numbers = RawElements.contains(Item.self) ? SharedNumbers(ring) : nil
     } catch {
       body = .failure(error)
+      numbers = nil
     }
   }
 
@@ -72,7 +74,7 @@ public final class SharedQueue<Item: Codable & Sendable>: Codable, Sendable {
   }
 
   /// Whether `shutdown` has been called, by any process.
-  public var isShutDown: Bool { state.isShutDown != 0 }
+  public var isShutDown: Bool { state.isShutDown }
 
   // MARK: Codable
 
@@ -97,8 +99,9 @@ public final class SharedQueue<Item: Codable & Sendable>: Codable, Sendable {
       let receiving = try container.decode(AttachedDescriptor.self).descriptor
       line = try QueueLine(received: sending.take(), receiving)
     }
-    isRaw = RawElements.contains(Item.self)
-    body = .success(SharedQueueBody(try SharedRing(received: file.take(), line)))
+    let ring = try SharedRing(received: file.take(), line)
+    body = .success(SharedQueueBody(ring))
+    numbers = RawElements.contains(Item.self) ? SharedNumbers(ring) : nil
   }
 }
 
@@ -126,11 +129,11 @@ final class SharedQueueBody: Sendable {
     self.ring = ring
     elements = SharedSpotBridge(ring.elements, in: ring, patrol: { ring.patrol() }) {
       let state = ring.peek()
-      return state.isShutDown != 0 ? .max : Int(clamping: state.count)
+      return state.isShutDown ? .max : Int(clamping: state.count)
     }
     room = SharedSpotBridge(ring.room, in: ring, patrol: { ring.patrol() }) {
       let state = ring.peek()
-      if state.isShutDown != 0 || ring.line != nil { return .max }
+      if state.isShutDown || ring.line != nil { return .max }
       return max(0, ring.capacity - Int(clamping: state.count))
     }
     allDone = SharedSpotBridge(ring.allDone, in: ring, patrol: { ring.patrol() }) { ring.isAllDone ? .max : 0 }
@@ -171,9 +174,9 @@ extension SharedQueue {
   /// Runs `body` in the middle of a put that is not finished.
   package func interruptedPut(_ body: () -> Void) throws { try self.body.get().ring.interruptedPut(body) }
 
-  /// Overwrites a word of its state: 0 head, 1 tail, 2 puts, 3 takes, 4 done, 5 size, 6 committed, 7 shut down.
+  /// Overwrites one of the 14 words of its state, see `RingSides.word`.
   package func damage(word: Int, with value: UInt64) throws {
-    try unsafe body.get().ring.withValidState { unsafe $0[word].store(value, ordering: .sequentiallyConsistent) }
+    try unsafe body.get().ring.word(word).pointee.store(value, ordering: .sequentiallyConsistent)
   }
 
   private func waits(_ question: (SharedQueueBody) -> Bool) -> Bool { (try? body.get()).map(question) ?? false }

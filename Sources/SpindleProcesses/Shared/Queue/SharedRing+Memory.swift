@@ -1,87 +1,33 @@
 internal import SpindleGround
 
-/// The memory of the ring; all under its lock.
-extension SharedRing {
-  /// A ring larger than this is given back when it is empty.
-  private static var keptSize: UInt64 { 8 << 20 }
-  private static var commitStep: UInt64 { 1 << 20 }
+/// A place of a ring in this process's memory: the one that a side used last. Belongs to that side's lock.
+@safe struct MappedPlace {
+  private var mapping: SharedMapping?
+  private var base: UnsafeMutableRawPointer?
+  private(set) var size: UInt64 = 0
 
-  /// Maps the place that is in use, which another process may have changed.
+  /// Maps the place of that size, if it is not the one that is mapped.
   @inline(__always)
-  func mapRing(_ state: RingState) throws(SharedMemoryError) {
-    if unsafe ringSize != state.size { try use(map(state.size), state.size) }
-  }
-
-  private func use(_ mapping: SharedMapping, _ size: UInt64) {
-    unsafe ring = mapping
-    unsafe ringBase = unsafe mapping.base
-    unsafe ringSize = size
-  }
-
-  private func map(_ size: UInt64) throws(SharedMemoryError) -> SharedMapping {
-    guard try UInt64(file.byteCount()) >= 2 * size else { throw Self.damaged("is smaller than its ring") }
-    return try SharedMapping(file, Int(size)..<2 * Int(size))
-  }
-
-  /// Sees to it that `need` more bytes can be written at the tail.
-  @inline(__always)
-  func makeRoom(for need: UInt64, _ state: inout RingState) throws(SharedMemoryError) {
-    try mapRing(state)
-    // Up to `committed` the memory has been given to us, or the ring has gone round once and all of it has.
-    if state.used + need > state.size || min(state.tail & (state.size - 1) + need, state.size) > state.committed {
-      try makeMoreRoom(for: need, &state)
-    }
+  mutating func use(_ size: UInt64, of file: SharedFile) throws(SharedMemoryError) {
+    if self.size != size { try map(size, file) }
   }
 
   @inline(never)
-  private func makeMoreRoom(for need: UInt64, _ state: inout RingState) throws(SharedMemoryError) {
-    if state.used + need > state.size { try grow(to: state.used + need, &state) }
-    let end = min(state.tail & (state.size - 1) + need, state.size)
-    if end > state.committed {
-      let target = min((end + Self.commitStep - 1) & ~(Self.commitStep - 1), state.size)
-      try file.commit(Int(state.size + state.committed)..<Int(state.size + target))
-      state.committed = target
-    }
+  private mutating func map(_ size: UInt64, _ file: SharedFile) throws(SharedMemoryError) {
+    guard RingState.isSize(size) else { throw SharedRing.impossible }
+    guard try UInt64(file.byteCount()) >= 2 * size else { throw SharedRing.damaged("is smaller than its ring") }
+    let mapping = try SharedMapping(file, Int(size)..<2 * Int(size))
+    self.mapping = mapping
+    unsafe base = unsafe mapping.base
+    self.size = size
   }
 
-  /// Moves the records to a larger place. Nothing of it counts before the state is committed.
-  private func grow(to count: UInt64, _ state: inout RingState) throws(SharedMemoryError) {
-    guard count <= RingState.lastSize else {
-      throw SharedMemoryError(operation: "growing a shared queue to \(count) bytes", reason: "no queue may be so large")
-    }
-    let size = UInt64(1) << UInt64(UInt64.bitWidth - (count - 1).leadingZeroBitCount)
-    try file.grow(to: 2 * Int(size))
-    let larger = try map(size)
-    // A place that was in use before, and was given back by somebody who died meanwhile, may still hold memory.
-    let used = state.used
-    try file.commit(Int(size)..<Int(size + used + 1))
-    unsafe copy(from: state.head, to: UnsafeMutableRawBufferPointer(start: larger.base, count: Int(used)))
-    let old = state.size
-    state.size = size
-    state.head = 0
-    state.tail = used
-    state.committed = used
-    use(larger, size)
-    unsafe left = old
-  }
-
-  /// An empty ring that has become large gives its memory back to the system.
-  @inline(__always)
-  func giveBack(_ state: inout RingState) {
-    guard state.size > Self.keptSize else { return }
-    unsafe left = state.size
-    state.size = RingState.firstSize
-    state.head = 0
-    state.tail = 0
-    state.committed = 0
-  }
-
-  // SAFETY, for all below: the ring is mapped (`mapRing`), and a position modulo its size lies in it. Positions are multiples of 8,
-  // so a word never goes round the end.
+  // SAFETY, for all below: the place is mapped (`use`), and a position modulo its size lies in it; no more bytes are copied than it
+  // has. Positions are multiples of 8, so a word never goes round the end.
 
   @inline(__always)
   func word(at position: UInt64) -> UnsafeMutablePointer<UInt64> {
-    unsafe (ringBase! + Int(position & (ringSize - 1) & ~7)).assumingMemoryBound(to: UInt64.self)
+    unsafe (base! + Int(position & (size - 1) & ~7)).assumingMemoryBound(to: UInt64.self)
   }
 
   @inline(__always)
@@ -91,10 +37,10 @@ extension SharedRing {
       unsafe word(at: position).pointee = source.loadUnaligned(as: UInt64.self)
       return
     }
-    let offset = unsafe Int(position & (ringSize - 1))
-    let first = unsafe min(bytes.count, Int(ringSize) - offset)
-    unsafe (ringBase! + offset).copyMemory(from: source, byteCount: first)
-    if first < bytes.count { unsafe ringBase!.copyMemory(from: source + first, byteCount: bytes.count - first) }
+    let offset = Int(position & (size - 1))
+    let first = min(bytes.count, Int(size) - offset)
+    unsafe (base! + offset).copyMemory(from: source, byteCount: first)
+    if first < bytes.count { unsafe base!.copyMemory(from: source + first, byteCount: bytes.count - first) }
   }
 
   @inline(__always)
@@ -104,9 +50,70 @@ extension SharedRing {
       unsafe target.storeBytes(of: word(at: position).pointee, as: UInt64.self)
       return
     }
-    let offset = unsafe Int(position & (ringSize - 1))
-    let first = unsafe min(bytes.count, Int(ringSize) - offset)
-    unsafe target.copyMemory(from: ringBase! + offset, byteCount: first)
-    if first < bytes.count { unsafe (target + first).copyMemory(from: ringBase!, byteCount: bytes.count - first) }
+    let offset = Int(position & (size - 1))
+    let first = min(bytes.count, Int(size) - offset)
+    unsafe target.copyMemory(from: base! + offset, byteCount: first)
+    if first < bytes.count { unsafe (target + first).copyMemory(from: base!, byteCount: bytes.count - first) }
+  }
+}
+
+/// The memory of the ring; all under the lock of the putters.
+extension SharedRing {
+  /// A place larger than this is given back when it is empty.
+  static var keptSize: UInt64 { 8 << 20 }
+  private static var givenStep: UInt64 { 1 << 20 }
+
+  /// Sees to it that `need` more bytes, and a jump, can be written at the tail.
+  @inline(__always)
+  func makeRoom(for need: UInt64, _ state: inout PutState) throws(SharedMemoryError) {
+    unsafe try putPlace.use(state.size, of: file)
+    let end = state.tail + need + Self.jumpSize
+    if end - sides.headSeenByPutters > state.size || end > state.given { try makeMoreRoom(for: need, &state) }
+  }
+
+  @inline(never)
+  private func makeMoreRoom(for need: UInt64, _ state: inout PutState) throws(SharedMemoryError) {
+    let room = need + Self.jumpSize
+    if state.tail + room - sides.headSeenByPutters > state.size {
+      sides.lookAtTakers()
+      guard isPlausible(state) else { throw Self.impossible }
+      let used = state.tail - sides.headSeenByPutters
+      if used + room > state.size { try grow(to: used + Self.jumpSize + room, &state) }
+    }
+    try take(upTo: state.tail + room, &state)
+  }
+
+  /// Gets memory for the place up to that position.
+  private func take(upTo end: UInt64, _ state: inout PutState) throws(SharedMemoryError) {
+    guard end > state.given else { return }
+    let last = state.start &+ state.size
+    guard state.start <= state.given, state.given <= last else { throw Self.impossible }
+    let target = min((end + Self.givenStep - 1) & ~(Self.givenStep - 1), last)
+    // Round the end of the place these are two pieces.
+    let mask = state.size - 1
+    let first = state.given & mask, count = target - state.given
+    let piece = min(count, state.size - first)
+    try file.commit(Int(state.size + first)..<Int(state.size + first + piece))
+    if piece < count { try file.commit(Int(state.size)..<Int(state.size + count - piece)) }
+    state.given = target == last ? PutState.all : target
+    state.isMoved = true
+  }
+
+  /// Goes on in a larger place. Nothing of it counts before the state is committed.
+  private func grow(to count: UInt64, _ state: inout PutState) throws(SharedMemoryError) {
+    guard count <= RingState.lastSize else {
+      throw SharedMemoryError(operation: "growing a shared queue to \(count) bytes", reason: "no queue may be so large")
+    }
+    let size = UInt64(1) << UInt64(UInt64.bitWidth - (count - 1).leadingZeroBitCount)
+    try file.grow(to: 2 * Int(size))
+    // The memory for the jump was made sure of by the put before, and for the first by none.
+    try take(upTo: state.tail + Self.jumpSize, &state)
+    unsafe putPlace.word(at: state.tail).pointee = Self.isJump | size
+    state.tail += Self.jumpSize
+    state.size = size
+    state.start = state.tail
+    state.given = state.tail
+    state.isMoved = true
+    unsafe try putPlace.use(size, of: file)
   }
 }
