@@ -187,7 +187,7 @@ private func grid(_ startMethod: StartMethod) throws {
     await #expect(processExitsWith: .success) { try grid(.spawn) }
   }
 
-  @Test func `pools of forked workers in all sizes end cleanly in all ways`() throws {
-    try grid(.forkServer)
+  @Test func `pools of forked workers in all sizes end cleanly in all ways`() async {
+    await #expect(processExitsWith: .success) { try grid(.forkServer) }
   }
 }
