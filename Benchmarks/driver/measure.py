@@ -100,19 +100,22 @@ def main():
     started = time.time()
     load = []
     runs = collections.OrderedDict()
-    for number in range(rounds):
-        for (workload, threads), entries in sorted(rows.items(), key=lambda item: natural(item[0])):
-            load.append(os.getloadavg()[0])
-            for command, variant in entries:
-                line = run_once(command, variant, threads, None)
-                if line:
-                    row = runs.setdefault(f"{workload} {threads}", {"workload": workload, "threads": threads, "unit": line["unit"], "contenders": {}})
-                    entry = row["contenders"].setdefault(line["contender"], {"values": [], "note": ""})
-                    entry["values"].append(line["value"])
-                    entry["note"] = line["note"]
-                    if "switches" in line:
-                        entry.setdefault("switches", []).append(line["switches"])
-        print(f"round {number + 1} of {rounds}: {time.time() - started:.0f} s", file=sys.stderr)
+    try:
+        for number in range(rounds):
+            for (workload, threads), entries in sorted(rows.items(), key=lambda item: natural(item[0])):
+                load.append(os.getloadavg()[0])
+                for command, variant in entries:
+                    line = run_once(command, variant, threads, None)
+                    if line:
+                        row = runs.setdefault(f"{workload} {threads}", {"workload": workload, "threads": threads, "unit": line["unit"], "contenders": {}})
+                        entry = row["contenders"].setdefault(line["contender"], {"values": [], "note": ""})
+                        entry["values"].append(line["value"])
+                        entry["note"] = line["note"]
+                        if "switches" in line:
+                            entry.setdefault("switches", []).append(line["switches"])
+            print(f"round {number + 1} of {rounds}: {time.time() - started:.0f} s", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted: the results are what was measured so far", file=sys.stderr)
 
     results = {
         "date": now(), "commit": commit(),
