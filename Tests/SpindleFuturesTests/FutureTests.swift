@@ -141,4 +141,17 @@ import Testing
       promise.fulfil(2)
     }
   }
+
+  @Test func aResultOutlivesAFutureThatNobodyKeeps() throws {
+    // So large that its memory is gone at once when it is freed too early.
+    func made(_ count: Int) -> Future<[UInt8]> {
+      let promise = Promise<[UInt8]>()
+      promise.fulfil([UInt8](repeating: 7, count: count))
+      return promise.future
+    }
+    for count in 40_000_000..<40_000_010 {
+      #expect(try made(count).result().count == count)
+      #expect(try made(count).result().last == 7)
+    }
+  }
 }

@@ -82,6 +82,8 @@ extension Future {
 
   @inlinable @inline(__always)
   var value: Value? {
+    // A pointer keeps nothing alive: a future that is a mere temporary could end before the value is copied.
+    defer { extendLifetime(self) }
     let kind = unsafe content.kind
     if kind != .bits, kind != .value { return nil }
     if !Self.fits { return unsafe UnsafePointer<Value>(bitPattern: content.words.0).unsafelyUnwrapped.pointee }
@@ -106,6 +108,7 @@ extension AnyFuture {
 
   @usableFromInline
   final var failure: (any Error)? {
+    defer { extendLifetime(self) }
     if unsafe content.kind != .failure { return nil }
     return unsafe withUnsafePointer(to: content.words) { unsafe UnsafeRawPointer($0).assumingMemoryBound(to: (any Error).self).pointee }
   }
