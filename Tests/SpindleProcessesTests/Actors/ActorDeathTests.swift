@@ -8,18 +8,6 @@ import Testing
 
 /// What the end of a process means to all the others of a tree of actors.
 @Suite(.watchdog(seconds: 180)) struct ActorDeathTests {
-  private func withSystem<R>(_ body: (ProcessActorSystem) async throws -> R) async throws -> R {
-    let system = ProcessActorSystem()
-    do {
-      let result = try await body(system)
-      await system.shutdown()
-      return result
-    } catch {
-      await system.shutdown()
-      throw error
-    }
-  }
-
   @Test func `the death of a process further down is an error for who called from further up`() async throws {
     try await withSystem { system in
       let relay = try await system.spawn(Relay.init(actorSystem:))

@@ -5,18 +5,6 @@ import SpindleTestSupport
 import Testing
 
 @Suite struct ActorReferenceTests {
-  private func withSystem<R>(_ body: (ProcessActorSystem) async throws -> R) async throws -> R {
-    let system = ProcessActorSystem()
-    do {
-      let result = try await body(system)
-      await system.shutdown()
-      return result
-    } catch {
-      await system.shutdown()
-      throw error
-    }
-  }
-
   @Test("a reference can be passed to an actor in the same process, in another, and back")
   func passing() async throws {
     try await withSystem { system in

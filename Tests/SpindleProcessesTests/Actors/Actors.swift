@@ -109,3 +109,16 @@ distributed actor Mortal {
   distributed func hello() -> String { "hello" }
   deinit { try? flag.put("gone") }
 }
+
+/// Runs `body` with a new system, and shuts it down however that ends.
+func withSystem<R>(_ body: (ProcessActorSystem) async throws -> R) async throws -> R {
+  let system = ProcessActorSystem()
+  do {
+    let result = try await body(system)
+    await system.shutdown()
+    return result
+  } catch {
+    await system.shutdown()
+    throw error
+  }
+}

@@ -15,19 +15,6 @@ private distributed actor Hidden {
   distributed func answer() -> Int { 43 }
 }
 
-/// Runs with a system and shuts it down, whatever happens.
-private func withSystem<R>(_ body: (ProcessActorSystem) async throws -> R) async throws -> R {
-  let system = ProcessActorSystem()
-  do {
-    let result = try await body(system)
-    await system.shutdown()
-    return result
-  } catch {
-    await system.shutdown()
-    throw error
-  }
-}
-
 @Suite struct ProcessActorTests {
   @Test("an actor lives in another process and keeps its state there")
   func state() async throws {
