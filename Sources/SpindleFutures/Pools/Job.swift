@@ -3,7 +3,7 @@ import CSpindle
 /// What a pool's line holds: a future, or a closure whose end nobody asks for. Two words.
 ///
 /// It owns what it names: it is run or dropped, once.
-// SAFETY: the words are those of a closure, or 0 and a retained future; only `run`, `drop` and `take...` give them back.
+// SAFETY: the words are those of a closure, or 0 and a retained future; only `run` and `drop` give them back.
 @usableFromInline
 @safe struct Job: @unchecked Sendable {
   private var code: UInt = 0

@@ -91,8 +91,9 @@ public final class ThreadPool: JobPool {
   ///     for line in lines { pool.execute { log.write(line) } }
   ///
   /// For those who do not want the future of `submit`: it costs a fraction, and allocates nothing beside what the closure
-  /// captured, which is released before the thread goes on. Jobs of both kinds stand in one line. Nobody can cancel `work` by itself; `shutdown(cancelFutures: true)` drops it if it has not
-  /// begun. False when the pool was shut down or is broken: then it is dropped at once.
+  /// captured, which is released before the thread goes on. Jobs of both kinds stand in one line. Nobody can cancel `work`
+  /// by itself; `shutdown(cancelFutures: true)` drops it if it has not begun. False when the pool was shut down or is
+  /// broken: then it is dropped at once.
   @inlinable
   @discardableResult
   public func execute(_ work: consuming @escaping @Sendable () -> Void) -> Bool {
