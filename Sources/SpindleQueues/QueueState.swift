@@ -160,3 +160,19 @@ struct Backoff {
     if !policy.pauseOrYield() { spindle_nap(50_000) }
   }
 }
+
+/// Steps aside when another thread was faster at claiming the next place, longer each time. The line with the position then stays
+/// where it is for several claims of that other thread, instead of changing the processor with each.
+@usableFromInline
+struct Contention {
+  @usableFromInline var pauses = 1
+
+  @inlinable @inline(__always)
+  init() {}
+
+  @usableFromInline @inline(never)
+  mutating func stepAside() {
+    for _ in 0..<pauses { spindle_pause() }
+    pauses = min(2 * pauses, 64)
+  }
+}

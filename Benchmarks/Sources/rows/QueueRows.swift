@@ -1,7 +1,7 @@
 import Spindle
 
 /// An element that is allocated by the producer and freed by the consumer.
-final class Parcel: Sendable {
+final class Parcel: Message {
   let number: Int
   init(_ number: Int) { self.number = number }
 }
@@ -14,9 +14,7 @@ func queueRows() -> [Row] {
       rows.append(
         Row("Q1/\(capacity)/\(shape)", "queue", threads: producers + consumers, count: count, unit: "msg/s") { _, count in
           median {
-            let queue = Queue<Int>(capacity: capacity)
-            return traffic(
-              count, producers: producers, consumers: consumers, put: { try! queue.put($0) }, get: { try! queue.get() })
+            traffic(Queue<Int>(capacity: capacity), count, producers: producers, consumers: consumers)
           }
         })
     }
@@ -25,18 +23,14 @@ func queueRows() -> [Row] {
     rows.append(
       Row("Q2/\(shape)", "queue", threads: producers + consumers, count: 4_000_000, unit: "msg/s") { _, count in
         median {
-          let queue = Queue<Int>()
-          return traffic(
-            count, producers: producers, consumers: consumers, put: { try! queue.put($0) }, get: { try! queue.get() })
+          traffic(Queue<Int>(), count, producers: producers, consumers: consumers)
         }
       })
   }
   rows.append(
     Row("Q4", "queue", threads: 2, count: 2_000_000, unit: "msg/s") { _, count in
       median {
-        let queue = Queue<Parcel>(capacity: 1024)
-        return traffic(
-          count, producers: 1, consumers: 1, put: { try! queue.put(Parcel($0)) }, get: { try! queue.get().number })
+        traffic(Queue<Parcel>(capacity: 1024), count, producers: 1, consumers: 1)
       }
     })
   return rows

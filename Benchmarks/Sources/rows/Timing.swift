@@ -100,21 +100,28 @@ func contended(_ threads: Int, _ op: @escaping @Sendable (UInt64) -> UInt64) -> 
     value: total / time, note: "share min \(share(counts.min()!)) max \(share(counts.max()!))", switches: Double(left) / total)
 }
 
+/// What rows send through queues: a number, by itself or in an object.
+protocol Message: Sendable {
+  init(_ number: Int)
+  var number: Int { get }
+}
+
+extension Int: Message {
+  var number: Int { self }
+}
+
 /// So many producers send 0..., so many consumers receive equal shares; the sum is checked.
-func traffic(
-  _ wanted: Int, producers: Int, consumers: Int, put: @escaping @Sendable (Int) -> Void,
-  get: @escaping @Sendable () -> Int
-) -> Figure {
+func traffic<Item: Message>(_ queue: Queue<Item>, _ wanted: Int, producers: Int, consumers: Int) -> Figure {
   let count = wanted / (producers * consumers) * (producers * consumers)
   let tally = Tally()
   let figure = perSecond(count) {
     team(producers + consumers) { index in
       if index < consumers {
         var sum = 0
-        for _ in 0..<count / consumers { sum += get() }
+        for _ in 0..<count / consumers { sum += try! queue.get().number }
         tally.total.wrappingAdd(sum, ordering: .relaxed)
       } else {
-        for number in 0..<count / producers { put(number) }
+        for number in 0..<count / producers { try! queue.put(Item(number)) }
       }
     }
   }

@@ -63,6 +63,7 @@ struct BlockPosition {
   /// A put whose caller wakes those who wait.
   @inlinable @inline(__always)
   package func insert(_ item: inout Element?) -> Attempt {
+    var contention = Contention()
     var tail = unsafe state.pointee.tail.load(ordering: .acquiring)  // P1; pairs with link()
     while tail & QueueState.shutBit == 0 {
       let position = BlockPosition(raw: tail)
@@ -76,11 +77,12 @@ struct BlockPosition {
         if unsafe Int(bitPattern: position.number &- head.number) >= state.pointee.capacity { return .mustWait }
       }
       let block = unsafe state.pointee.tailBlock.load(ordering: .acquiring)  // P2; pairs with link()
-      let (claimed, seen) = unsafe state.pointee.tail.weakCompareExchange(
+      let claimed = unsafe state.pointee.tail.weakCompareExchange(
         expected: tail, desired: tail &+ BlockPosition.step,
-        successOrdering: .sequentiallyConsistent, failureOrdering: .acquiring)  // P3
+        successOrdering: .sequentiallyConsistent, failureOrdering: .relaxed).exchanged  // P3
       guard claimed else {
-        tail = seen
+        contention.stepAside()
+        tail = unsafe state.pointee.tail.load(ordering: .acquiring)
         continue
       }
       let memory = unsafe Block<Element>(block)
@@ -95,6 +97,7 @@ struct BlockPosition {
 
   @inlinable @inline(__always)
   package func take(_ item: inout Element?) -> Attempt {
+    var contention = Contention()
     var head = unsafe state.pointee.head.load(ordering: .acquiring)  // C1; pairs with advance()
     while true {
       let position = BlockPosition(raw: head)
@@ -109,11 +112,12 @@ struct BlockPosition {
         if tail & ~QueueState.shutBit == head { return tail == head ? .mustWait : .shutDown }
         if BlockPosition(raw: tail).block != position.block { next |= BlockPosition.moreBit }
       }
-      let (claimed, seen) = unsafe state.pointee.head.weakCompareExchange(
+      let claimed = unsafe state.pointee.head.weakCompareExchange(
         expected: head, desired: next,
-        successOrdering: .sequentiallyConsistent, failureOrdering: .acquiring)  // C4
+        successOrdering: .sequentiallyConsistent, failureOrdering: .relaxed).exchanged  // C4
       guard claimed else {
-        head = seen
+        contention.stepAside()
+        head = unsafe state.pointee.head.load(ordering: .acquiring)
         continue
       }
       let memory = unsafe Block<Element>(block)
