@@ -93,6 +93,18 @@ import Testing
     #expect(log.all == ["awaited", "stranger"])
   }
 
+  /// Pools get their numbers again from those that have gone.
+  @Test func aWorkerLeavesTheFutureOfAnotherPoolToThatPool() throws {
+    try withThreadPool(maxWorkers: 1, threadNamePrefix: "long") { long in
+      for _ in 0..<20 {
+        let name = try withThreadPool(maxWorkers: 1, threadNamePrefix: "short") { short in
+          try short.submit { try long.submit { OSThread.current.name }.result() }.result()
+        }
+        #expect(name == "long_0")
+      }
+    }
+  }
+
   @Test func spareWorkersLeaveWhenTheyAreNotNeeded() throws {
     let pool = ThreadPool(maxWorkers: 1, threadNamePrefix: "spare")
     @Sendable func descend(_ depth: Int) throws -> Int {

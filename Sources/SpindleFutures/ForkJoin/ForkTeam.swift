@@ -51,7 +51,7 @@ import Synchronization
   }
 
   /// A lane for the calling worker; nil when there is no place for another. What it would fork it then does itself.
-  func takeLane(of pool: UInt) -> UnsafeMutablePointer<Lane>? {
+  func takeLane(of pool: UInt32) -> UnsafeMutablePointer<Lane>? {
     lock.acquire()
     defer { lock.release() }
     if let word = unsafe free.popLast() { return unsafe UnsafeMutablePointer(bitPattern: word) }

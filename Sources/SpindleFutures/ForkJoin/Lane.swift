@@ -27,7 +27,7 @@ import Synchronization
 @safe struct Lane: ~Copyable {
   // Read by the owner, and now and then by thieves.
   let team: Unmanaged<ForkTeam>
-  @usableFromInline let pool: UInt
+  @usableFromInline let pool: UInt32
   @usableFromInline let searchers: UnsafeMutablePointer<Atomic<Int>>
   @usableFromInline let bottom = Atomic<Int>(0)
   /// The address of a mask, and after it one word for each item.
@@ -41,7 +41,7 @@ import Synchronization
   static var firstSize: Int { 64 }
   static var alignment: Int { 128 }
 
-  init(team: ForkTeam, pool: UInt) {
+  init(team: ForkTeam, pool: UInt32) {
     unsafe self.team = Unmanaged.passUnretained(team)
     self.pool = pool
     unsafe searchers = unsafe team.searchers

@@ -62,7 +62,7 @@ extension PoolCore {
   private func begin(_ words: spindle_closure) -> Future<Void>? {
     team.beginUse()
     let sent = unsafe SentClosure(words: words)
-    let future = Future<Void>(home: id) { [self] in
+    let future = Future<Void>(home: number) { [self] in
       _ = enterLane()
       unsafe spindle_call_closure(sent.words)
     }

@@ -4,7 +4,8 @@ extension ThreadPool {
   ///     pool.sort(&names)
   ///     pool.sort(&files) { $0.size > $1.size }
   ///
-  /// A merge sort whose merges are divided too. O(n log n) comparisons; room for as many elements again while it runs.
+  /// A merge sort whose merges are divided too. O(n log n) comparisons; room for as many elements again while it runs. Integers
+  /// in their own order are first spread over buckets by their leading bits, which takes the place of the upper merges.
   @available(*, noasync, message: "a task must not block its thread: use 'await pool.sort'")
   @inlinable
   public func sort<Element: Sendable>(
@@ -55,6 +56,8 @@ extension ThreadPool {
       let elements = unsafe SharedElements(memory.baseAddress!)
       if count <= SortedRun.small {
         mergeSort(elements, spare, 0..<count, into: false, order)
+      } else if Order.hasKeys, count >= Spread.leastCount {
+        inside { spreadSort(elements, spare, count, order) }
       } else {
         inside { mergeSort(elements, spare, 0..<count, into: false, order) }
       }
@@ -110,33 +113,6 @@ extension ThreadPool {
       { merge(source, first.lowerBound..<a, second.lowerBound..<b, target, place, order) },
       { merge(source, a..<first.upperBound, b..<second.upperBound, target, next, order) })
   }
-}
-
-/// Which element comes first: a type, so that the comparison is specialised wherever it is made.
-@usableFromInline
-protocol SortOrder<Element>: Sendable {
-  associatedtype Element: Sendable
-  func precedes(_ a: Element, _ b: Element) -> Bool
-}
-
-@usableFromInline
-struct NaturalOrder<Element: Comparable & Sendable>: SortOrder {
-  @inlinable
-  init() {}
-
-  @inlinable @inline(__always)
-  func precedes(_ a: Element, _ b: Element) -> Bool { a < b }
-}
-
-@usableFromInline
-struct OrderByClosure<Element: Sendable>: SortOrder {
-  @usableFromInline let closure: @Sendable (Element, Element) -> Bool
-
-  @inlinable
-  init(closure: @escaping @Sendable (Element, Element) -> Bool) { self.closure = closure }
-
-  @inlinable @inline(__always)
-  func precedes(_ a: Element, _ b: Element) -> Bool { closure(a, b) }
 }
 
 @usableFromInline

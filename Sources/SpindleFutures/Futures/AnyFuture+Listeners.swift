@@ -7,16 +7,21 @@ class FutureObserver: @unchecked Sendable {
 }
 
 extension AnyFuture {
-  /// Who wants to know of the end. Made by the first who does; belongs to `listenersLock`.
-  final class Listeners {
+  /// What only some futures need: who wants to know of the end, and the token. Made by the first who asks.
+  // SAFETY: the variables belong to `lock`.
+  final class Extras: @unchecked Sendable {
+    let lock = RawLock()
     enum Phase { case collecting, calling, over }
     var phase = Phase.collecting
     var observers: [FutureObserver] = []
     var callbacks: [(AnyFuture) -> Void] = []
     var called = 0
+    let token = OnceReference<CancellationToken>()
   }
 
-  //  listener, holding listenersLock               who ends the future
+  final var extras: Extras { extrasWord.existing ?? extrasWord.keep(Extras()) }
+
+  //  listener, holding the lock of the extras      who ends the future
   //  L1 set the bit `listened` if not ended        E1 publish the end, keeping the bit
   //  L2 ended, no bit: nobody will call: call now  E2 bit not set: nobody listens
   //  L3 else append, unless all have been called   E3 take the lock, call what was appended
@@ -36,47 +41,35 @@ extension AnyFuture {
     return true
   }
 
-  private final func madeListeners() -> Listeners {
-    if let listeners { return listeners }
-    let made = Listeners()
-    listeners = made
-    return made
-  }
-
   /// Calls `callback` once, when the future has ended: on the ending thread after all added before, or now and here.
   final func addCallback(_ callback: @escaping (AnyFuture) -> Void) {
-    listenersLock.acquire()
-    if markListened() {
-      let listeners = madeListeners()
-      let mustCall = listeners.phase == .over
-      if !mustCall { listeners.callbacks.append(callback) }  // L3
-      listenersLock.release()
-      if !mustCall { return }
-    } else {
-      listenersLock.release()
-    }
-    callback(self)  // L2
+    let extras = extras
+    extras.lock.acquire()
+    let isInTime = markListened() && extras.phase != .over
+    if isInTime { extras.callbacks.append(callback) }  // L3
+    extras.lock.release()
+    if !isInTime { callback(self) }  // L2
   }
 
   /// Adds an observer. False when the future has ended already: then it is never told.
   final func add(_ observer: FutureObserver) -> Bool {
-    listenersLock.acquire()
-    defer { listenersLock.release() }
-    guard markListened() else { return false }
-    let listeners = madeListeners()
-    let isInTime = listeners.phase == .collecting
-    if isInTime { listeners.observers.append(observer) }
-    return isInTime
+    let extras = extras
+    extras.lock.acquire()
+    defer { extras.lock.release() }
+    guard markListened(), extras.phase == .collecting else { return false }
+    extras.observers.append(observer)
+    return true
   }
 
   final func remove(_ observer: FutureObserver) {
-    listenersLock.acquire()
+    guard let extras = extrasWord.existing else { return }
+    extras.lock.acquire()
     // Taken out of the list under the lock, released after it: its end may run code that comes back here.
     var removed: FutureObserver?
-    if let index = listeners?.observers.firstIndex(where: { $0 === observer }) {
-      removed = listeners?.observers.remove(at: index)
+    if let index = extras.observers.firstIndex(where: { $0 === observer }) {
+      removed = extras.observers.remove(at: index)
     }
-    listenersLock.release()
+    extras.lock.release()
     _ = consume removed
   }
 
@@ -88,34 +81,37 @@ extension AnyFuture {
 
   /// The part of E3 without code of the user. False when there are no callbacks, and whoever adds one now calls it.
   final func notifyObservers() -> Bool {
-    listenersLock.acquire()
-    let observers = listeners?.observers ?? []
-    listeners?.observers = []
-    let hasCallbacks = listeners?.callbacks.isEmpty == false
-    listeners?.phase = hasCallbacks ? .calling : .over
-    listenersLock.release()
+    let extras = extras
+    extras.lock.acquire()
+    let observers = extras.observers
+    extras.observers = []
+    let hasCallbacks = !extras.callbacks.isEmpty
+    extras.phase = hasCallbacks ? .calling : .over
+    extras.lock.release()
     for observer in observers { observer.futureEnded(self) }
     return hasCallbacks
   }
 
   /// The rest of E3: once, after `notifyObservers` was true.
   package final func callBack() {
-    while let callback = nextCallback() { callback(self) }
+    let extras = extras
+    while let callback = extras.nextCallback() { callback(self) }
   }
+}
 
-  private final func nextCallback() -> ((AnyFuture) -> Void)? {
-    listenersLock.acquire()
-    defer { listenersLock.release() }
-    guard let listeners else { return nil }
-    if listeners.called == listeners.callbacks.count {
-      listeners.callbacks = []
-      listeners.phase = .over
+extension AnyFuture.Extras {
+  fileprivate func nextCallback() -> ((AnyFuture) -> Void)? {
+    lock.acquire()
+    defer { lock.release() }
+    if called == callbacks.count {
+      callbacks = []
+      phase = .over
       return nil
     }
-    let callback = listeners.callbacks[listeners.called]
+    let callback = callbacks[called]
     // Each is released as soon as it has been called.
-    listeners.callbacks[listeners.called] = { _ in }
-    listeners.called += 1
+    callbacks[called] = { _ in }
+    called += 1
     return callback
   }
 }

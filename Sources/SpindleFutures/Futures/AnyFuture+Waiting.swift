@@ -37,9 +37,9 @@ extension AnyFuture {
 
   /// Whether a `wait` or an `asCompleted` observes this future, or a callback is to be called.
   package final var isListenedTo: Bool {
-    listenersLock.acquire()
-    defer { listenersLock.release() }
-    guard let listeners, listeners.phase == .collecting else { return false }
-    return !listeners.observers.isEmpty || !listeners.callbacks.isEmpty
+    guard let extras = extrasWord.existing else { return false }
+    extras.lock.acquire()
+    defer { extras.lock.release() }
+    return extras.phase == .collecting && !(extras.observers.isEmpty && extras.callbacks.isEmpty)
   }
 }

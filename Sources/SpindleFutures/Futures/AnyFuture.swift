@@ -12,48 +12,33 @@ import Synchronization
 ///
 /// One word holds the stage. Whoever moves it out of `pending` (a worker, or `cancel()`) owns the work from then on;
 /// whoever publishes an end then wakes those who wait and, outside of any lock, calls the callbacks.
-// SAFETY: `listeners` belongs to `listenersLock`; everything else that changes is atomic, but for `content`. That belongs to
-// whoever moved the stage out of `pending`; after an end has been published it is constant.
+/// Small, because programs hold many of them: what only some futures need lies in `extras`.
+// SAFETY: everything that changes is atomic, but for `content`: see there.
 public class AnyFuture: @unchecked Sendable {
   @usableFromInline let state: Atomic<UInt32>
-  let listenersLock = RawLock()
+  /// The number of the pool that queues it, 0 for none.
+  @usableFromInline let home: UInt32
   @usableFromInline let spot = ParkingSpot()
-  var listeners: Listeners?
-  /// The address of a token that this future retains; 0 until somebody wants one. Not an `AtomicLazyReference`, whose code lies in
-  /// the standard library: not specialised, and invisible to ThreadSanitizer.
-  private let token = Atomic<UInt>(0)
-  /// Which pool queues it: an address to compare, 0 for none.
-  @usableFromInline let home: UInt
-  /// Does the work and publishes its end. Made where the value's type is known, so that it is specialised there.
-  @usableFromInline let runner: (AnyFuture) -> Void
-  /// Nil when the work is done by this process.
-  let remote: (any RemoteWork)?
-  /// The work, then the value or the error. How a value lies there only the subclass knows.
+  let extrasWord = OnceReference<Extras>()
   @exclusivity(unchecked) @usableFromInline final var content = FutureContent()
 
   @usableFromInline
-  init(state: UInt32, home: UInt, runner: @escaping (AnyFuture) -> Void) {
+  init(state: UInt32, home: UInt32) {
     self.state = Atomic(state)
     self.home = home
-    self.runner = runner
-    remote = nil
-  }
-
-  /// A future whose work is done elsewhere.
-  @usableFromInline
-  init(remote: any RemoteWork) {
-    state = Atomic(AnyFuture.pending)
-    home = 0
-    runner = { _ in }
-    self.remote = remote
   }
 
   deinit {
-    if let word = unsafe UnsafeRawPointer(bitPattern: token.load(ordering: .acquiring)) {
-      unsafe Unmanaged<CancellationToken>.fromOpaque(word).release()
+    switch state.load(ordering: .relaxed) & Self.stages {
+    case Self.pending: unsafe content.dropWork()
+    case Self.failed: unsafe place.assumingMemoryBound(to: (any Error).self).deinitialize(count: 1)
+    default: break
     }
-    unsafe content.clear()
   }
+
+  /// Nil when the work is done by this process.
+  @usableFromInline
+  var remote: (any RemoteWork)? { nil }
 
   // MARK: Stages
 
@@ -87,24 +72,7 @@ public class AnyFuture: @unchecked Sendable {
 
   /// The token that the work sees as `Cancellation.current`, for code that wants to pass it on.
   public final var cancellation: CancellationToken {
-    madeToken ?? keep(makeToken())
-  }
-
-  /// The token, if there is one already.
-  private final var madeToken: CancellationToken? {
-    // Acquiring: pairs with keep().
-    guard let word = unsafe UnsafeRawPointer(bitPattern: token.load(ordering: .acquiring)) else { return nil }
-    return unsafe Unmanaged<CancellationToken>.fromOpaque(word).takeUnretainedValue()
-  }
-
-  /// Makes `new` its token, unless it has one; returns the one that it has.
-  @discardableResult
-  private final func keep(_ new: CancellationToken) -> CancellationToken {
-    let reference = unsafe Unmanaged.passRetained(new)
-    let word = unsafe UInt(bitPattern: reference.toOpaque())
-    if token.compareExchange(expected: 0, desired: word, ordering: .acquiringAndReleasing).exchanged { return new }
-    unsafe reference.release()
-    return madeToken!
+    extras.token.existing ?? extras.token.keep(makeToken())
   }
 
   private final func makeToken() -> CancellationToken {
@@ -113,7 +81,7 @@ public class AnyFuture: @unchecked Sendable {
   }
 
   /// Makes `token` its own; before anybody else has seen the future.
-  final func adopt(_ token: CancellationToken) { keep(token) }
+  final func adopt(_ token: CancellationToken) { extras.token.keep(token) }
 
   /// Cancels it if its work has not begun; asks running work to stop.
   ///
@@ -131,7 +99,7 @@ public class AnyFuture: @unchecked Sendable {
     }
     switch leave(Self.pending, for: Self.cancelled) {
     case nil:
-      unsafe content.clear()
+      unsafe content.dropWork()
       announce()
       return true
     case Self.cancelled: return true
@@ -154,7 +122,8 @@ public class AnyFuture: @unchecked Sendable {
   /// Does the work on this thread unless somebody else does or it was cancelled.
   final func execute() {
     guard begin() else { return }
-    Cancellation.with(source: self) { runner(self) }
+    let runner = unsafe runnerPlace.move()
+    Cancellation.with(source: self) { runner.body(self) }
   }
 
   /// Publishes the end of running work; the result has been written.
@@ -195,7 +164,7 @@ public class AnyFuture: @unchecked Sendable {
   @discardableResult
   final func failUnbegun(_ error: any Error) -> Bool {
     guard begin() else { return false }
-    unsafe content.clear()
+    unsafe content.dropWork()
     put(failure: error)
     publish(Self.failed)
     return true
@@ -203,7 +172,7 @@ public class AnyFuture: @unchecked Sendable {
 }
 
 extension AnyFuture: CancellationSource {
-  package final var isCancellationRequested: Bool { madeToken?.isRequested ?? false }
+  package final var isCancellationRequested: Bool { extrasWord.existing?.token.existing?.isRequested ?? false }
 }
 
 /// A future is itself and no other: what it gives does not matter. So futures can be keys of a dictionary, and be looked

@@ -11,28 +11,30 @@ import SpindleGround
 /// whatever happens to the pool. Threads and tasks may wait for the same future. Time-outs end the wait, not the work.
 /// What the work did happens before whatever a thread does after it has seen the end. One object, which is
 /// also the pool's job: a submitted task allocates nothing else but what its closure captured, and room for a value of more than
-/// two words.
-public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
+/// four words.
+public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   /// A future for `work`, which `execute` will do.
   @inlinable
-  init(home: UInt, work: __owned @escaping () throws -> Value) {
-    super.init(state: AnyFuture.pending, home: home) { future in
-      // SAFETY: the closure is stored in an object of this very class, and called with that object.
-      unsafe unsafeDowncast(future, to: Future<Value>.self).doWork()
-    }
-    put(Work(work))
+  init(home: UInt32, work: __owned @escaping () throws -> Value) {
+    super.init(state: AnyFuture.pending, home: home)
+    unsafe place.initializeMemory(as: Work.self, to: Work(work))
+    // Made here, where the value's type is known, so that it is specialised.
+    unsafe runnerPlace.initialize(
+      to: FutureContent.Runner { future in
+        // SAFETY: the closure is stored in an object of this very class, and called with that object.
+        unsafe unsafeDowncast(future, to: Future<Value>.self).doWork()
+      })
   }
 
-  /// A future that a promise ends.
+  /// A future that somebody else ends.
+  @usableFromInline
   init(state: UInt32 = AnyFuture.pending) {
-    super.init(state: state, home: 0) { _ in }
+    super.init(state: state, home: 0)
   }
 
-  /// A future whose work is done elsewhere.
-  @inlinable
-  override init(remote: any RemoteWork) { super.init(remote: remote) }
-
-  deinit { if unsafe content.kind == .value { destroyValue() } }
+  deinit {
+    if stage == AnyFuture.value, !(Self.fits && _isPOD(Value.self)) { destroyValue() }
+  }
 
   /// A future that has failed already.
   package static func failed(_ error: any Error) -> Future {
@@ -42,15 +44,14 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   }
 
   @inlinable
-  func doWork() {
-    unsafe content.kind = .empty
+  final func doWork() {
     publish(outcome(unsafe place.assumingMemoryBound(to: Work.self).move()))
   }
 
   /// Does the work and writes what comes of it. What the work had captured is released when this returns: before the end is
   /// published.
   @inlinable @inline(never)
-  func outcome(_ work: __owned Work) -> UInt32 {
+  final func outcome(_ work: __owned Work) -> UInt32 {
     do {
       put(try work.body())
       return AnyFuture.value
@@ -62,19 +63,21 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
 
   /// The result of a future that has ended.
   @inlinable
-  func ended() throws -> Value {
-    // A cancelled future's content is not read: whoever cancelled it may be dropping the work just now.
-    if stage != AnyFuture.cancelled {
-      if let value { return value }
-      if let failure { throw failure }
+  final func ended() throws -> Value {
+    switch stage {
+    case AnyFuture.value: return value
+    case AnyFuture.failed: throw failure
+    default: throw CancellationError()
     }
-    throw CancellationError()
   }
 
   @usableFromInline
-  func endedError() throws(CancellationError) -> (any Error)? {
-    if isCancelled { throw CancellationError() }
-    return failure
+  final func endedError() throws(CancellationError) -> (any Error)? {
+    switch stage {
+    case AnyFuture.value: return nil
+    case AnyFuture.failed: return failure
+    default: throw CancellationError()
+    }
   }
 
   // MARK: Results, for threads
@@ -84,7 +87,7 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   /// A worker of the same pool that waits for a future which has not begun does its work itself, here and now.
   @available(*, noasync, message: "a task must not block its thread: use 'try await future.result()'")
   @inlinable
-  public func result() throws -> Value {
+  public final func result() throws -> Value {
     if !isDone { _ = wait(until: .never) }
     return try ended()
   }
@@ -92,21 +95,21 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   /// The same with a time-out: throws `TimeoutError` when the future has not ended by then. Zero or less: looks once.
   @available(*, noasync, message: "a task must not block its thread: use 'try await future.result(timeout:)'")
   @inlinable
-  public func result(timeout: Duration) throws -> Value {
+  public final func result(timeout: Duration) throws -> Value {
     if !isDone, !wait(until: Deadline(after: timeout)) { throw TimeoutError(operation: "a future's result") }
     return try ended()
   }
 
   /// Waits for the end; nil when there is a value. Throws `CancellationError` when it was cancelled.
   @available(*, noasync, message: "a task must not block its thread: use 'try await future.error()'")
-  public func error() throws(CancellationError) -> (any Error)? {
+  public final func error() throws(CancellationError) -> (any Error)? {
     if !isDone { _ = wait(until: .never) }
     return try endedError()
   }
 
   /// The same with a time-out: throws `TimeoutError` when the future has not ended by then.
   @available(*, noasync, message: "a task must not block its thread: use 'try await future.error(timeout:)'")
-  public func error(timeout: Duration) throws -> (any Error)? {
+  public final func error(timeout: Duration) throws -> (any Error)? {
     if !isDone, !wait(until: Deadline(after: timeout)) { throw TimeoutError(operation: "a future's end") }
     return try endedError()
   }
@@ -116,14 +119,14 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   /// Waits for the end without blocking a thread. Cancelling the waiting task ends the wait with
   /// `CancellationError`; the future goes on.
   @inlinable
-  nonisolated(nonsending) public func result() async throws -> Value {
+  nonisolated(nonsending) public final func result() async throws -> Value {
     if !isDone { _ = try await wait(until: .never) }
     return try ended()
   }
 
   /// The same with a time-out: throws `TimeoutError` when the future has not ended by then.
   @inlinable
-  nonisolated(nonsending) public func result(timeout: Duration) async throws -> Value {
+  nonisolated(nonsending) public final func result(timeout: Duration) async throws -> Value {
     if !isDone, !(try await wait(until: Deadline(after: timeout))) {
       throw TimeoutError(operation: "a future's result")
     }
@@ -131,13 +134,13 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   }
 
   /// Waits for the end without blocking a thread; nil when there is a value.
-  nonisolated(nonsending) public func error() async throws(CancellationError) -> (any Error)? {
+  nonisolated(nonsending) public final func error() async throws(CancellationError) -> (any Error)? {
     if !isDone { _ = try await wait(until: .never) }
     return try endedError()
   }
 
   /// The same with a time-out: throws `TimeoutError` when the future has not ended by then.
-  nonisolated(nonsending) public func error(timeout: Duration) async throws -> (any Error)? {
+  nonisolated(nonsending) public final func error(timeout: Duration) async throws -> (any Error)? {
     if !isDone, !(try await wait(until: Deadline(after: timeout))) {
       throw TimeoutError(operation: "a future's end")
     }
@@ -153,7 +156,7 @@ public final class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   /// Callbacks run in the order in which they were added, one after the other, on the thread that ended the future
   /// (a worker, or whoever cancelled it), with no lock held; added after all others have been called, at
   /// once on the calling thread. Whoever waits for the result may go on before they have run.
-  public func onDone(_ body: @escaping @Sendable (Future<Value>) -> Void) {
+  public final func onDone(_ body: @escaping @Sendable (Future<Value>) -> Void) {
     addCallback { future in
       // SAFETY: the list belongs to this object, and it calls with itself.
       body(unsafe unsafeDowncast(future, to: Future<Value>.self))

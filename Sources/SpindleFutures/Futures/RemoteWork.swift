@@ -19,15 +19,31 @@ package protocol RemoteWork: AnyObject, Sendable {
   func attend(_ future: AnyFuture)
 }
 
+/// A future whose work is done elsewhere.
+// SAFETY: as for all futures; `work` is constant.
+@usableFromInline
+final class RemoteFuture<Value: Sendable>: Future<Value>, @unchecked Sendable {
+  private let work: any RemoteWork
+
+  @usableFromInline
+  init(_ work: any RemoteWork) {
+    self.work = work
+    super.init()
+  }
+
+  @usableFromInline
+  override var remote: (any RemoteWork)? { work }
+}
+
 extension Future {
   /// A future whose work is done elsewhere.
   @inlinable
-  package static func remote(_ work: any RemoteWork) -> Future { Future(remote: work) }
+  package static func remote(_ work: any RemoteWork) -> Future { RemoteFuture(work) }
 
   /// Ends a future whose work was done elsewhere, unless it was cancelled before. No code of the user runs here: when
   /// this is true, `callBack` is still to be called where such code may run.
   @inlinable
-  package func endRemotely(_ value: Value) -> Bool {
+  package final func endRemotely(_ value: Value) -> Bool {
     guard begin() else { return false }
     put(value)
     return publishQuietly(AnyFuture.value)

@@ -45,7 +45,7 @@ extension ThreadPool {
     func pull() -> MapFeed<Value>.Call? {
       guard let item = iterator.next() else { return nil }
       let call: @Sendable () throws -> Value = { try function(item) }
-      let future = Future<Value>(home: self.core.id, work: call)
+      let future = Future<Value>(home: self.core.number, work: call)
       let isAccepted = self.core.submit(future)
       // Shut down after the map had begun: its items were promised.
       let wasRefused = !isAccepted && wasOpen && self.core.whatBroke == nil

@@ -23,6 +23,9 @@ final class PoolCore: @unchecked Sendable {
   let sharers: Int
   let jobs = JobQueue()
   @usableFromInline let team: ForkTeam
+  private let ownNumber = PoolNumber()
+  /// What a future's `home` says when it is queued here, and a lane's `pool`.
+  @usableFromInline let number: UInt32
 
   private let lock = RawLock()
   private var broken: BrokenPoolError?
@@ -46,6 +49,7 @@ final class PoolCore: @unchecked Sendable {
     self.threadNamePrefix = threadNamePrefix
     self.initializer = initializer
     sharers = ProcessorShare.divided(among: maxWorkers)
+    number = ownNumber.value
     team = ForkTeam(jobs: jobs, room: maxWorkers + Self.maxSpares)
   }
 
@@ -53,12 +57,8 @@ final class PoolCore: @unchecked Sendable {
   @inlinable @inline(__always)
   var lane: UnsafeMutablePointer<Lane>? {
     guard let lane = unsafe spindle_lane()?.assumingMemoryBound(to: Lane.self) else { return nil }
-    return unsafe lane.pointee.pool == id ? lane : nil
+    return unsafe lane.pointee.pool == number ? lane : nil
   }
-
-  /// What a future's `home` says when it is queued here.
-  @usableFromInline
-  var id: UInt { unsafe UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()) }
 
   // MARK: Jobs
 

@@ -42,7 +42,7 @@ import SpindleThreads
   /// Has this worker's forked jobs lie in a lane of its own. False when there are too many workers.
   func enterLane() -> Bool {
     if unsafe lane != nil { return true }
-    unsafe lane = pool.team.takeLane(of: pool.id)
+    unsafe lane = pool.team.takeLane(of: pool.number)
     unsafe spindle_set_lane(lane)
     return unsafe lane != nil
   }
@@ -63,7 +63,7 @@ import SpindleThreads
   /// Only that very work, which must be done before the thread can go on anyway: a stranger's could want a lock
   /// that the waiting thread holds. True when the future has ended.
   func help(_ future: AnyFuture) -> Bool {
-    guard future.home == pool.id, depth < Self.deepest else { return false }
+    guard future.home == pool.number, depth < Self.deepest else { return false }
     depth += 1
     defer { depth -= 1 }
     future.execute()

@@ -62,6 +62,44 @@ import Testing
     #expect(numbers == expected)
   }
 
+  /// More than it takes for numbers to be spread over buckets first.
+  private static let spreadable = 150_001
+
+  enum Scatter: CaseIterable {
+    case whole, narrow, few, oneApart, mostlyOne, falling
+
+    /// The bits of a number.
+    func bits(_ index: Int, _ random: inout SplitMix64) -> UInt64 {
+      switch self {
+      case .whole: random.next()
+      case .narrow: random.next() % 100_000
+      case .few: random.next() % 3
+      case .oneApart: 1 << 40 + (index == 77 ? 1 : 0)
+      case .mostlyOne: random.next() % 10 == 0 ? random.next() : 5
+      case .falling: UInt64(AlgorithmTests.spreadable - index) << 30
+      }
+    }
+  }
+
+  @Test(arguments: Scatter.allCases) func `sort sorts many numbers of any type, however they lie`(scatter: Scatter) {
+    func check<Number: FixedWidthInteger & Sendable>(_: Number.Type, _ pool: ThreadPool) {
+      var random = SplitMix64(seed: 11)
+      var numbers = (0..<Self.spreadable).map { Number(truncatingIfNeeded: scatter.bits($0, &random)) }
+      let expected = numbers.sorted()
+      pool.sort(&numbers)
+      #expect(numbers == expected, "\(Number.self)")
+    }
+    withThreadPool(maxWorkers: 3) { pool in
+      check(Int.self, pool)
+      check(UInt.self, pool)
+      check(Int64.self, pool)
+      check(UInt64.self, pool)
+      check(Int32.self, pool)
+      check(UInt32.self, pool)
+      check(Int16.self, pool)
+    }
+  }
+
   @Test func `a comparison that contradicts itself harms nothing but the order`() {
     var numbers = Array(0..<30_000)
     withThreadPool(maxWorkers: 2) { pool in
