@@ -1,3 +1,5 @@
+import Synchronization
+
 /// How many items of parallel work one call does at least before the work is divided further.
 ///
 ///     pool.forEach(0..<1_000_000, grain: 1000) { index in ... }
@@ -26,11 +28,15 @@ struct Division: Sendable {
   @usableFromInline var left: Int
   /// The lane of the worker that divided.
   @usableFromInline var lane: UInt
+  /// Whether a piece is done in stretches, and what is left of it divided when another worker has nothing to do. For pieces whose
+  /// values cost no more to combine than items do.
+  @usableFromInline let looksUp: Bool
 
   @inlinable
-  init(_ grain: Grain, workers: Int) {
+  init(_ grain: Grain, workers: Int, looksUp: Bool = false) {
     self.grain = grain.count
     self.workers = workers
+    self.looksUp = looksUp
     left = workers * 2
     lane = 0
   }
@@ -45,10 +51,21 @@ struct Division: Sendable {
     left /= 2
     return true
   }
+
+  /// How many of so many items are done before the worker looks up.
+  @inlinable
+  func stretch(of count: Int) -> Int { looksUp ? max(grain, count / 32, 1) : count }
 }
 
 extension PoolCore {
   /// Which lane the calling worker has, as a number to compare; 0 without one.
   @inlinable
   var laneNumber: UInt { unsafe UInt(bitPattern: lane) }
+
+  /// Whether the calling worker could give away work: it has a lane, and somebody looks for some.
+  @inlinable
+  var isAskedForWork: Bool {
+    guard let lane = unsafe lane else { return false }
+    return unsafe lane.pointee.searchers.pointee.load(ordering: .relaxed) != 0
+  }
 }

@@ -11,7 +11,8 @@ extension ThreadPool {
     _ items: Items, grain: Grain = .automatic, _ body: @Sendable (Items.Element) throws(Failure) -> Void
   ) throws(Failure) {
     _ = try reduce(
-      pieces: 0..<items.count, grain: grain, { (range) throws(Failure) in try visit(items, range, body) }, { _, _ in })
+      0..<items.count, by: itemwise(grain),
+      { (range) throws(Failure) in try visit(items, range, body) }, { _, _ in })
   }
 
   /// The same for a task.
@@ -20,7 +21,8 @@ extension ThreadPool {
     _ items: Items, grain: Grain = .automatic, _ body: @Sendable (Items.Element) throws(Failure) -> Void
   ) async throws(Failure) {
     _ = try await reduce(
-      pieces: 0..<items.count, grain: grain, { (range) throws(Failure) in try visit(items, range, body) }, { _, _ in })
+      0..<items.count, by: itemwise(grain),
+      { (range) throws(Failure) in try visit(items, range, body) }, { _, _ in })
   }
 
   @inlinable

@@ -15,7 +15,8 @@ extension ThreadPool {
   ) throws(Failure) -> [Value] {
     let results = PartialResults<Value>(count: items.count)
     _ = try reduce(
-      pieces: 0..<items.count, grain: grain, { (range) throws(Failure) in try results.fill(range, items, transform) },
+      0..<items.count, by: itemwise(grain),
+      { (range) throws(Failure) in try results.fill(range, items, transform) },
       { _, _ in })
     return results.take()
   }
@@ -27,7 +28,8 @@ extension ThreadPool {
   ) async throws(Failure) -> [Value] {
     let results = PartialResults<Value>(count: items.count)
     _ = try await reduce(
-      pieces: 0..<items.count, grain: grain, { (range) throws(Failure) in try results.fill(range, items, transform) },
+      0..<items.count, by: itemwise(grain),
+      { (range) throws(Failure) in try results.fill(range, items, transform) },
       { _, _ in })
     return results.take()
   }

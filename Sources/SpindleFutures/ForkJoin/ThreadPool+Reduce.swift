@@ -12,8 +12,7 @@ extension ThreadPool {
     pieces range: Range<Int>, grain: Grain = .automatic, _ piece: @Sendable (Range<Int>) throws(Failure) -> Value,
     _ combine: @Sendable (Value, Value) -> Value
   ) throws(Failure) -> Value? {
-    if range.isEmpty { return nil }
-    return try inside { () throws(Failure) in try divide(range, Division(grain, workers: maxWorkers), piece, combine) }
+    try reduce(range, by: Division(grain, workers: maxWorkers), piece, combine)
   }
 
   /// The same for a task.
@@ -22,10 +21,7 @@ extension ThreadPool {
     pieces range: Range<Int>, grain: Grain = .automatic, _ piece: @Sendable (Range<Int>) throws(Failure) -> Value,
     _ combine: @Sendable (Value, Value) -> Value
   ) async throws(Failure) -> Value? {
-    if range.isEmpty { return nil }
-    return try await inside { () throws(Failure) in
-      try divide(range, Division(grain, workers: maxWorkers), piece, combine)
-    }
+    try await reduce(range, by: Division(grain, workers: maxWorkers), piece, combine)
   }
 
   /// Combines what `transform` makes of every item, from left to right; `identity` when there is none.
@@ -41,7 +37,7 @@ extension ThreadPool {
     _ combine: @Sendable (Value, Value) -> Value
   ) throws(Failure) -> Value {
     let combined = try reduce(
-      pieces: 0..<items.count, grain: grain,
+      0..<items.count, by: itemwise(grain),
       { (range) throws(Failure) in try fold(items, range, identity, transform, combine) }, combine)
     return combined ?? identity
   }
@@ -54,9 +50,32 @@ extension ThreadPool {
     _ combine: @Sendable (Value, Value) -> Value
   ) async throws(Failure) -> Value {
     let combined = try await reduce(
-      pieces: 0..<items.count, grain: grain,
+      0..<items.count, by: itemwise(grain),
       { (range) throws(Failure) in try fold(items, range, identity, transform, combine) }, combine)
     return combined ?? identity
+  }
+
+  /// How items are divided whose values cost nothing to combine, or no more than any two items' do.
+  @inlinable
+  func itemwise(_ grain: Grain) -> Division { Division(grain, workers: maxWorkers, looksUp: true) }
+
+  @available(*, noasync)
+  @inlinable
+  func reduce<Value: Sendable, Failure: Error>(
+    _ range: Range<Int>, by division: Division, _ piece: @Sendable (Range<Int>) throws(Failure) -> Value,
+    _ combine: @Sendable (Value, Value) -> Value
+  ) throws(Failure) -> Value? {
+    if range.isEmpty { return nil }
+    return try inside { () throws(Failure) in try divide(range, division, piece, combine) }
+  }
+
+  @inlinable
+  nonisolated(nonsending) func reduce<Value: Sendable, Failure: Error>(
+    _ range: Range<Int>, by division: Division, _ piece: @Sendable (Range<Int>) throws(Failure) -> Value,
+    _ combine: @Sendable (Value, Value) -> Value
+  ) async throws(Failure) -> Value? {
+    if range.isEmpty { return nil }
+    return try await inside { () throws(Failure) in try divide(range, division, piece, combine) }
   }
 
   @inlinable
@@ -65,12 +84,27 @@ extension ThreadPool {
     _ combine: @Sendable (Value, Value) -> Value
   ) throws(Failure) -> Value {
     var division = division
-    guard division.divides(range.count, on: core.laneNumber) else { return try piece(range) }
+    if division.divides(range.count, on: core.laneNumber) { return try halve(range, division, piece, combine) }
+    let stretch = division.stretch(of: range.count)
+    var rest = range.dropFirst(stretch)
+    var value = try piece(range.prefix(stretch))
+    while !rest.isEmpty {
+      if rest.count > division.grain, core.isAskedForWork { return combine(value, try halve(rest, division, piece, combine)) }
+      value = combine(value, try piece(rest.prefix(stretch)))
+      rest = rest.dropFirst(stretch)
+    }
+    return value
+  }
+
+  @inlinable
+  func halve<Value: Sendable, Failure: Error>(
+    _ range: Range<Int>, _ division: Division, _ piece: @Sendable (Range<Int>) throws(Failure) -> Value,
+    _ combine: @Sendable (Value, Value) -> Value
+  ) throws(Failure) -> Value {
     let middle = range.lowerBound + range.count / 2
-    let halves = division
     let (low, high) = try join(
-      { () throws(Failure) in try divide(range.lowerBound..<middle, halves, piece, combine) },
-      { () throws(Failure) in try divide(middle..<range.upperBound, halves, piece, combine) })
+      { () throws(Failure) in try divide(range.lowerBound..<middle, division, piece, combine) },
+      { () throws(Failure) in try divide(middle..<range.upperBound, division, piece, combine) })
     return combine(low, high)
   }
 

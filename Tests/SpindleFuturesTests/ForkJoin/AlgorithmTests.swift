@@ -12,6 +12,27 @@ import Testing
     #expect(visits.allSatisfy { $0.count == 1 })
   }
 
+  /// The worker with the first piece is kept at its first item until the other one sleeps. Then it waits for the piece's last item.
+  @Test func `what is left of a piece is shared with a worker that has nothing to do`() {
+    let isDone = (0..<800).map { _ in Event() }
+    let other = Atomic<Int32>(0)
+    withThreadPool(maxWorkers: 2) { pool in
+      pool.forEach(0..<800) { index in
+        switch index {
+        case 0:
+          for event in isDone[100...] { event.wait() }
+          _ = sleepsWhenCalm { [currentSleep(ofThread: other.load(ordering: .relaxed))] }
+        case 10: isDone[99].wait()
+        case 100...: other.store(OSThread.current.nativeID, ordering: .relaxed)
+        default: break
+        }
+        isDone[index].set()
+      }
+    }
+    let areAllDone = isDone.allSatisfy { $0.isSet }
+    #expect(areAllDone)
+  }
+
   @Test func `forEach gives no piece smaller than the grain but the last`() {
     let pieces = Log<Int>()
     withThreadPool(maxWorkers: 4) { pool in

@@ -38,6 +38,7 @@ row("P2:dispatch", 2, 5_000, "us p50"); row("P2:task", 2, 5_000, "us p50"); row(
 row("P3:async-let", 2, 25, "joins/s"); row("P3:taskgroup", 2, 22, "joins/s")
 row("P4:concurrentperform", 2, 20_000_000, "ms"); row("P4:taskgroup", 2, 20_000_000, "ms")
 row("P5:concurrentperform", 2, 1024, "ms"); row("P5:taskgroup", 2, 1024, "ms"); row("P8:concurrentperform", 2, 50_000_000, "ms")
+row("PHY-task-one-way:continuation", 2, 50_000, "ns"); row("PHY-task-barrier:continuation", 4, 20_000, "crossings/s")
 row("P6:nio", 8, 1000, "ms"); row("P6:operationqueue", 8, 1000, "ms")
 
 func ring(_ v: String, _ cap: Int) -> (send: (UInt64) -> Void, recv: () -> UInt64) {
@@ -66,6 +67,73 @@ func asyncTraffic(_ n: Int, _ p: Int, _ c: Int) -> Out {
         q.finish()
         let sum = Int(await g.reduce(0, +)), k = n / p
         check(sum == p * (k * (k - 1) / 2), "async traffic")
+      }
+    }
+  }
+}
+/// What a task that waits costs at least: a continuation in a word, and who resumes it.
+final class Mailbox: Sendable {
+  private let word = Atomic<UInt>(0)
+  private static let sent: UInt = 1
+
+  func send() {
+    let old = word.exchange(Self.sent, ordering: .acquiringAndReleasing)
+    if old == 0 { return }
+    word.store(0, ordering: .relaxed)
+    unsafeBitCast(old, to: UnsafeContinuation<Void, Never>.self).resume()
+  }
+
+  func receive() async {
+    if word.load(ordering: .acquiring) == Self.sent { return word.store(0, ordering: .relaxed) }
+    await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+      let old = word.exchange(unsafeBitCast(continuation, to: UInt.self), ordering: .acquiringAndReleasing)
+      if old == Self.sent {
+        word.store(0, ordering: .relaxed)
+        continuation.resume()
+      }
+    }
+  }
+}
+func taskOneWay(_ n: Int) -> Out {
+  let out = perS(2 * n) {
+    blocking {
+      let boxes = [Mailbox(), Mailbox()]
+      await withTaskGroup(of: Void.self) { g in
+        for side in 0..<2 {
+          g.addTask {
+            for _ in 0..<n {
+              if side == 0 { boxes[1].send() }
+              await boxes[side].receive()
+              if side == 1 { boxes[0].send() }
+            }
+          }
+        }
+      }
+    }
+  }
+  return Out(v: 1e9 / out.v)
+}
+/// What B1 between tasks costs at least: those who have arrived wait in continuations, the last one resumes them.
+func taskBarrier(_ tasks: Int, _ n: Int) -> Out {
+  perS(n) {
+    blocking {
+      let waiting = Mutex<[UnsafeContinuation<Void, Never>]>([])
+      await withTaskGroup(of: Void.self) { g in
+        for _ in 0..<tasks {
+          g.addTask {
+            for _ in 0..<n {
+              await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                let all = waiting.withLock { all -> [UnsafeContinuation<Void, Never>] in
+                  all.append(continuation)
+                  if all.count < tasks { return [] }
+                  defer { all = [] }
+                  return all
+                }
+                for one in all { one.resume() }
+              }
+            }
+          }
+        }
       }
     }
   }
@@ -168,6 +236,8 @@ func run(_ w: String, _ v: String, _ t: Int, _ n: Int) -> Out {
       defer { pthread_barrier_destroy(b); b.deallocate() }
       return perS(n) { team(t) { _ in for _ in 0..<n { pthread_barrier_wait(b) } } }
     }
+  case "PHY-task-one-way": return median { taskOneWay(n) }
+  case "PHY-task-barrier": return median { taskBarrier(t, n) }
   case "E1":
     return median {
       let a = DispatchSemaphore(value: 0), b = DispatchSemaphore(value: 0)
