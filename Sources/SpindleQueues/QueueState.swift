@@ -165,7 +165,7 @@ struct Backoff {
 /// where it is for several claims of that other thread, instead of changing the processor with each.
 @usableFromInline
 struct Contention {
-  @usableFromInline var pauses = 1
+  @usableFromInline var pauses = 32
 
   @inlinable @inline(__always)
   init() {}

@@ -31,9 +31,10 @@ struct BlockPosition {
 ///
 ///     producer                                      consumer
 ///     P1 load tail; shut: refuse; 31: wait          C1 load head; 31: wait
-///     P2 load the tail's block                      C2 load the head's block
+///     P2 load the tail's block; the last slot of a  C2 load the head's block
+///        block is next: have a new block ready
 ///     P3 claim: tail += 1 (seq. consistent)         C3 not known to have more: load tail; the same: empty
-///     P4 the last slot of a block: link the next    C4 claim: head += 1 (seq. consistent)
+///     P4 the last slot of a block: link the new     C4 claim: head += 1 (seq. consistent)
 ///        block, then move tail into it              C5 the last slot of a block: wait for the next block,
 ///     P5 write the element                             then move head into it
 ///     P6 stamp = full (releasing)                   C6 wait until stamp == full, move the element out
@@ -64,6 +65,9 @@ struct BlockPosition {
   @inlinable @inline(__always)
   package func insert(_ item: inout Element?) -> Attempt {
     var contention = Contention()
+    // From before the claim on, so that the others, who wait at 31, do not wait for memory.
+    var newBlock: UInt = 0
+    defer { if newBlock != 0 { keepSpare(unsafe Block(newBlock)) } }
     var tail = unsafe state.pointee.tail.load(ordering: .acquiring)  // P1; pairs with link()
     while tail & QueueState.shutBit == 0 {
       let position = BlockPosition(raw: tail)
@@ -77,6 +81,7 @@ struct BlockPosition {
         if unsafe Int(bitPattern: position.number &- head.number) >= state.pointee.capacity { return .mustWait }
       }
       let block = unsafe state.pointee.tailBlock.load(ordering: .acquiring)  // P2; pairs with link()
+      if position.index == BlockPosition.slots - 1, newBlock == 0 { newBlock = freshBlock() }
       let claimed = unsafe state.pointee.tail.weakCompareExchange(
         expected: tail, desired: tail &+ BlockPosition.step,
         successOrdering: .sequentiallyConsistent, failureOrdering: .relaxed).exchanged  // P3
@@ -86,7 +91,10 @@ struct BlockPosition {
         continue
       }
       let memory = unsafe Block<Element>(block)
-      if position.index == BlockPosition.slots - 1 { link(after: memory) }  // P4
+      if position.index == BlockPosition.slots - 1 {  // P4
+        link(newBlock, after: memory)
+        newBlock = 0
+      }
       let slot = memory.slot(position.index)
       slot.fill(item.take()!)  // P5
       slot.store(Self.full)  // P6
@@ -137,13 +145,12 @@ struct BlockPosition {
 
   /// P4: this producer has claimed the last slot; tail stands at 31 until it has linked the next block.
   @inlinable @inline(never)
-  func link(after block: Block<Element>) {
-    let next = newBlock()
-    unsafe state.pointee.tailBlock.store(next.word, ordering: .releasing)
+  func link(_ next: UInt, after block: Block<Element>) {
+    unsafe state.pointee.tailBlock.store(next, ordering: .releasing)
     // An addition, because the queue may be shut down meanwhile.
     unsafe state.pointee.tail.wrappingAdd(BlockPosition.step, ordering: .releasing)
     // Last: a consumer that sees it also sees the tail beyond this block.
-    unsafe block.next.pointee.store(next.word, ordering: .releasing)
+    unsafe block.next.pointee.store(next, ordering: .releasing)
   }
 
   /// C5: this consumer has claimed the last slot; head stands at 31 until it has moved on to the next block.
@@ -188,11 +195,19 @@ struct BlockPosition {
 
   // MARK: Blocks come and go
 
-  @inlinable
-  func newBlock() -> Block<Element> {
-    // Acquiring: pairs with the exchange in retire(); the block's slots are empty again.
+  @inlinable @inline(never)
+  func freshBlock() -> UInt {
+    // Acquiring: pairs with the exchange in keepSpare(); the block's slots are empty again.
     let spare = unsafe state.pointee.spare.exchange(0, ordering: .acquiring)
-    return spare != 0 ? unsafe Block(spare) : Block.make()
+    return spare != 0 ? spare : Block<Element>.make().word
+  }
+
+  /// Keeps an empty block for the next who needs one.
+  @inlinable @inline(never)
+  func keepSpare(_ block: Block<Element>) {
+    // Releasing: whoever takes it sees it empty.
+    let displaced = unsafe state.pointee.spare.exchange(block.word, ordering: .acquiringAndReleasing)
+    if displaced != 0 { unsafe Block<Element>(displaced).free() }
   }
 
   /// Takes back a block and all those retired before it, as far as all their elements have been read.
@@ -210,9 +225,7 @@ struct BlockPosition {
         continue
       }
       block.reset()
-      // Releasing: whoever takes it as a new block sees it reset.
-      let displaced = unsafe state.pointee.spare.exchange(block.word, ordering: .acquiringAndReleasing)
-      if displaced != 0 { unsafe Block<Element>(displaced).free() }
+      keepSpare(block)
     }
   }
 
