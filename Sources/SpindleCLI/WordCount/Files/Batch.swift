@@ -29,6 +29,8 @@ package struct Piece: Equatable, Sendable {
 ///
 /// Flat, so that it crosses to another process by three copies.
 package struct Batch: Codable, Sendable {
+  /// Which one it is, for who keeps account of them.
+  var number = 0
   /// A zero byte behind each.
   private var paths: [UInt8] = []
   private var starts: [Int] = []

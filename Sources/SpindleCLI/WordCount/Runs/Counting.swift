@@ -1,4 +1,4 @@
-/// What a worker has counted, ready to be handed over.
+/// What a worker has counted, ready to be handed to another process.
 package struct Counted: Codable, Sendable {
   package var words = WordCounts()
   package var bytes = 0
@@ -8,11 +8,14 @@ package struct Counted: Codable, Sendable {
 }
 
 /// One worker's counting: a counter, and what could not be read.
-final class Counting {
+// SAFETY: one thread at a time has it: the worker's, then that of who adds it up, who has waited for the worker's end.
+package final class Counting: @unchecked Sendable {
   private var counter = PieceCounter()
-  private var bytes = 0
-  private var files = 0
+  package private(set) var bytes = 0
+  package private(set) var files = 0
   private var problems: [FileProblem] = []
+
+  package init() {}
 
   /// Counts a piece and says how many bytes of it there were.
   func count(_ piece: Piece, isCounting: Bool = true, shouldStop: () -> Bool = { false }) -> Int {
@@ -35,7 +38,19 @@ final class Counting {
     }
   }
 
-  /// Adds what another worker has counted.
+  /// Adds what another worker has counted, which that one has no more.
+  func add(_ other: Counting) {
+    if counter.table.uniqueCount == 0 {
+      swap(&counter.table, &other.counter.table)
+    } else {
+      counter.table.add(other.counter.table)
+    }
+    bytes += other.bytes
+    files += other.files
+    problems += other.problems
+  }
+
+  /// The same from another process.
   func add(_ counted: Counted) {
     counted.words.add(to: &counter.table)
     bytes += counted.bytes
@@ -46,7 +61,9 @@ final class Counting {
   var counted: Counted { Counted(words: WordCounts(counter.table), bytes: bytes, files: files, problems: problems) }
 
   /// The end of a run in which `found` files were found, with other `problems` on the way.
-  func result(_ work: Work, found: Int, problems others: [FileProblem]) -> (summary: WordSummary, outcome: RunOutcome) {
+  package func result(
+    _ work: Work, found: Int, problems others: [FileProblem]
+  ) -> (summary: WordSummary, outcome: RunOutcome) {
     let unread = Set(problems.map(\.path))
     let skipped = Set(problems + others)
     return (
@@ -57,17 +74,27 @@ final class Counting {
 }
 
 /// What is to be counted, and by how many.
-struct Work: Sendable {
+package struct Work: Sendable {
   let paths: [FilePath]
   let workers: Int
   let top: Int
   let tally: Tally
   let shouldStop: @Sendable () -> Bool
+
+  package init(
+    paths: [FilePath], workers: Int, top: Int, tally: Tally = Tally(), shouldStop: @escaping @Sendable () -> Bool
+  ) {
+    self.paths = paths
+    self.workers = workers
+    self.top = top
+    self.tally = tally
+    self.shouldStop = shouldStop
+  }
 }
 
 /// What a run met besides words.
-struct RunOutcome: Equatable, Sendable {
-  var files: Int
-  var bytes: Int
-  var problems: [FileProblem]
+package struct RunOutcome: Equatable, Sendable {
+  package var files: Int
+  package var bytes: Int
+  package var problems: [FileProblem]
 }

@@ -1,65 +1,115 @@
 import Spindle
 
-/// What a worker process does: counts one batch and hands its counts back.
-private func countBatch(_ batch: Batch) -> Counted {
-  let counting = Counting()
-  counting.count(batch)
-  return counting.counted
-}
-
-/// One thread finds the files and hands them through a bounded queue to this one, which gives them to the processes of a
-/// pool and adds up what comes back.
+/// One thread finds the files and hands them through a bounded queue to the processes of a pool. Each of those has a table
+/// of its own; the tables are added up here.
 ///
-/// Two batches for each worker are under way, so that none waits for this thread, and no more, so that memory stays
-/// bounded. A batch whose worker died is counted here: what killed that one, the system short of memory say, need not
-/// lose a count.
-func countOnProcesses(_ work: Work, into counting: Counting) -> Search {
-  let queue = Queue<Batch>(capacity: work.workers)
-  let finder = findFiles(work, into: queue, largestBatch: 8 << 20)
+/// What a worker that died had not handed over is counted here: what killed that one, the system short of memory say,
+/// need not lose a count.
+package func countOnProcesses(_ work: Work, into counting: Counting) -> Search {
+  let batches = SharedBatches(capacity: work.workers * 2, tally: work.tally)
+  let finder = findFiles(work, into: batches)
   withProcessPool(maxWorkers: work.workers) { pool in
-    var underWay = UnderWay(work: work, counting: counting)
-    for batch in queue {
-      if work.shouldStop() { break }
-      if underWay.count >= 2 * work.workers { underWay.collectFirst() }
-      underWay.append(batch, pool.submit(countBatch, batch))
-    }
-    while underWay.count > 0, !work.shouldStop() { underWay.collectFirst() }
-    if work.shouldStop() {
-      // The finder may wait for room in the queue.
-      queue.shutdown(immediate: true)
-      pool.shutdown(wait: false, cancelFutures: true)
+    func beginPart() -> Future<Part> { pool.submit(countPart, batches.queue, batches.done) }
+    var parts = (0..<work.workers).map { _ in beginPart() }
+    // A worker that died is replaced; not for ever, if workers do nothing but die.
+    var replacements = 2 * work.workers
+    while !parts.isEmpty {
+      let ended = wait(for: parts, until: .firstCompleted).done[0]
+      parts.removeAll { $0 === ended }
+      do {
+        let part = try ended.result()
+        // Before its counts are added, so that the workers go on, or end, meanwhile.
+        if !part.isLast { parts.append(beginPart()) } else if parts.isEmpty { pool.shutdown(wait: false) }
+        counting.add(part.counted)
+        batches.remove(part.batches)
+      } catch {
+        // A signal to all processes of the group ends the workers too.
+        if work.shouldStop() { continue }
+        Console.shared.say("\(error); its files are counted by the main process")
+        replacements -= 1
+        if replacements > 0 { parts.append(beginPart()) }
+      }
     }
   }
+  // All that is in the queue when no worker lives, and what dead ones had taken.
+  for batch in batches.queue {
+    counting.count(batch, shouldStop: work.shouldStop)
+    batches.remove([batch.number])
+  }
+  for batch in batches.left { counting.count(batch, shouldStop: work.shouldStop) }
+  work.tally.set(files: counting.files, bytes: counting.bytes)
   return finder.join()
 }
 
-/// The batches that the workers have, the oldest first.
-private struct UnderWay {
-  let work: Work
-  let counting: Counting
-  private var calls: [(batch: Batch, future: Future<Counted>)] = []
+/// What one call of a worker process comes to: as many batches as it hands over at once.
+private struct Part: Codable, Sendable {
+  var counted: Counted
+  /// The numbers of the batches.
+  var batches: [Int]
+  /// There are no more.
+  var isLast: Bool
 
-  init(work: Work, counting: Counting) {
-    self.work = work
-    self.counting = counting
-  }
+  /// So much is lost with a worker at most, and kept in mind by the main process until then.
+  static let bytes = 512 << 20
+  static let pieces = 1 << 16
+}
 
-  var count: Int { calls.count }
+/// How far the workers are.
+struct Done: BitwiseCopyable, Sendable {
+  var files = 0
+  var bytes = 0
+}
 
-  mutating func append(_ batch: Batch, _ future: Future<Counted>) { calls.append((batch, future)) }
-
-  /// Waits for the oldest, and adds its counts.
-  mutating func collectFirst() {
-    let (batch, future) = calls.removeFirst()
-    do {
-      let counted = try future.result()
-      counting.add(counted)
-      work.tally.add(files: counted.files, bytes: counted.bytes)
-    } catch {
-      // A signal to all processes of the group ends the workers too.
-      if work.shouldStop() { return }
-      Console.shared.say("\(error); its files are counted by the main process")
-      counting.count(batch, tally: work.tally, shouldStop: work.shouldStop)
+/// What a worker process does: counts one batch after the other, as a worker thread does.
+private func countPart(_ queue: SharedQueue<Batch>, _ done: SharedValue<Done>) -> Part {
+  let counting = Counting()
+  var (batches, pieces): ([Int], Int) = ([], 0)
+  while counting.bytes < Part.bytes, pieces < Part.pieces {
+    guard let batch = try? queue.get() else { return Part(counted: counting.counted, batches: batches, isLast: true) }
+    let tally = Tally()
+    counting.count(batch, tally: tally)
+    done.withLock { done in
+      done.files += tally.files
+      done.bytes += tally.bytes
     }
+    batches.append(batch.number)
+    pieces += batch.count
   }
+  return Part(counted: counting.counted, batches: batches, isLast: false)
+}
+
+/// The queue to the worker processes; and what went through it, until its counts have come back.
+private final class SharedBatches: BatchQueue {
+  let queue: SharedQueue<Batch>
+  let done = SharedValue(Done())
+  private let tally: Tally
+  private let given = Guarded<(batches: [Int: Batch], count: Int)>(([:], 0))
+
+  init(capacity: Int, tally: Tally) {
+    queue = SharedQueue(capacity: capacity)
+    self.tally = tally
+  }
+
+  func add(_ batch: Batch) -> Bool {
+    var batch = batch
+    given.withLock { given in
+      given.count += 1
+      batch.number = given.count
+      given.batches[given.count] = batch
+    }
+    // That it cannot be sent is no end of the search: it is kept, and counted by the main process.
+    do { try queue.put(batch) } catch QueueError.shutDown { return false } catch {}
+    let done = done.value
+    tally.set(files: done.files, bytes: done.bytes)
+    return true
+  }
+
+  func shutdown(immediate: Bool) { queue.shutdown(immediate: immediate) }
+
+  func remove(_ numbers: [Int]) {
+    given.withLock { given in for number in numbers { given.batches[number] = nil } }
+  }
+
+  /// What was given out and has not come back.
+  var left: [Batch] { given.withLock { Array($0.batches.values) } }
 }

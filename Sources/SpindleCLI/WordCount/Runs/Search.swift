@@ -1,9 +1,9 @@
 import Spindle
 
 /// What the search for files came to.
-struct Search: Sendable {
-  var files = 0
-  var problems: [FileProblem] = []
+package struct Search: Sendable {
+  package var files = 0
+  package var problems: [FileProblem] = []
 
   /// Searches the paths and hands each file to `found`, which returns false to end.
   init(_ work: Work, found: (FoundFile) -> Bool) {
@@ -21,14 +21,24 @@ struct Search: Sendable {
   }
 }
 
+/// Where the finder puts what it has found.
+protocol BatchQueue: Sendable {
+  /// Waits while there is no room. False when nobody gets any more.
+  func add(_ batch: Batch) -> Bool
+  func shutdown(immediate: Bool)
+}
+
+extension Queue: BatchQueue where Element == Batch {
+  func add(_ batch: Batch) -> Bool { (try? put(batch)) != nil }
+}
+
 /// The thread that finds the files. The queue is shut down behind the last one.
 ///
 /// It waits while the queue is full: so no more files are in flight than the queue and the workers hold.
-func findFiles(_ work: Work, into queue: Queue<Batch>, largestBatch: Int) -> OSThread<Search, Never> {
+func findFiles(_ work: Work, into queue: some BatchQueue) -> OSThread<Search, Never> {
   OSThread.spawn(name: "finder") {
-    var batcher = Batcher(largest: largestBatch) { batch in
-      // An end that was asked for leaves nobody who gets.
-      (try? queue.put(batch)) != nil
+    var batcher = Batcher(largest: 1 << 20) { batch in
+      !work.shouldStop() && queue.add(batch)
     }
     let search = Search(work) { batcher.add($0) }
     batcher.flush()

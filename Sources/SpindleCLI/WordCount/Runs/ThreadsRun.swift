@@ -4,22 +4,21 @@ import Spindle
 /// of its own; the tables are added up at the end.
 func countOnThreads(_ work: Work, into counting: Counting, isCounting: Bool = true) -> Search {
   let queue = Queue<Batch>(capacity: work.workers * 2)
-  let finder = findFiles(work, into: queue, largestBatch: 1 << 20)
-  let parts = withThreadPool(maxWorkers: work.workers, threadNamePrefix: "counter") { pool in
-    let futures = (0..<work.workers).map { _ in
+  let finder = findFiles(work, into: queue)
+  withThreadPool(maxWorkers: work.workers, threadNamePrefix: "counter") { pool in
+    let parts = (0..<work.workers).map { _ in
       pool.submit {
-        let counting = Counting()
+        let part = Counting()
         for batch in queue {
-          counting.count(batch, isCounting: isCounting, tally: work.tally, shouldStop: work.shouldStop)
+          part.count(batch, isCounting: isCounting, tally: work.tally, shouldStop: work.shouldStop)
         }
-        return counting.counted
+        return part
       }
     }
-    return futures.map { future in Result { try future.result() } }
-  }
-  for part in parts {
-    guard case .success(let counted) = part else { preconditionFailure("a job that throws nothing failed: \(part)") }
-    counting.add(counted)
+    for part in parts {
+      guard let part = try? part.result() else { preconditionFailure("a job that throws nothing failed: \(part)") }
+      counting.add(part)
+    }
   }
   return finder.join()
 }

@@ -1,4 +1,4 @@
-/// The words of a part of the files and how often each was seen, ready to be handed to another thread or process.
+/// The words of a part of the files and how often each was seen, ready to be handed to another process.
 ///
 /// Two flat arrays, so that it crosses to another process by two copies.
 package struct WordCounts: Codable, Sendable {
@@ -11,9 +11,10 @@ package struct WordCounts: Codable, Sendable {
   package init() {}
 
   package init(_ table: borrowing WordTable) {
-    short.reserveCapacity(table.uniqueCount * 2)
-    var short = self.short
-    var long = self.long
+    var (short, long): ([UInt64], [UInt64]) = ([], [])
+    short.reserveCapacity(table.shortCount * 2)
+    longCount = table.uniqueCount - table.shortCount
+    long.reserveCapacity(longCount * 2 + table.longChunkCount)
     unsafe table.forEach { chunks, count in
       if chunks.count == 1 {
         unsafe short.append(chunks[0])
@@ -26,7 +27,6 @@ package struct WordCounts: Codable, Sendable {
     }
     self.short = short
     self.long = long
-    longCount = table.uniqueCount - short.count / 2
   }
 
   /// Adds these counts to those of `table`.

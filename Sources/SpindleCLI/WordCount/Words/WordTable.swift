@@ -54,6 +54,10 @@
 
   /// How many different words there are.
   package var uniqueCount: Int { shortUsed + longUsed }
+  /// Of these, those of up to eight letters.
+  var shortCount: Int { shortUsed }
+  /// How many chunks all longer words have together.
+  var longChunkCount: Int { arenaCount }
 
   // MARK: Counting
 
@@ -133,6 +137,14 @@
     add(long: chunks.count, hash: hash, count: count)
   }
 
+  /// Adds the words of another table.
+  mutating func add(_ other: borrowing WordTable) {
+    reserve(short: other.shortUsed, long: other.longUsed)
+    unsafe other.forEach { chunks, count in
+      if chunks.count == 1 { add(short: unsafe chunks[0], count: count) } else { unsafe add(chunks, count: count) }
+    }
+  }
+
   // MARK: Hashing
 
   static var seed: UInt64 { 0x243F_6A88_85A3_08D3 }
@@ -162,14 +174,15 @@
     return unsafe slots
   }
 
-  /// Makes room for so many more words of each kind.
+  /// Makes the table as large as one of so many words of each kind.
   ///
   /// Before the words of another table are added, this is a must: they come in the order of their hashes, and would all
-  /// fall into the first part of a smaller table, where each had to be put behind all that came before.
+  /// fall into the first part of a smaller table, where each had to be put behind all that came before. Most of them are
+  /// here already, as a rule; so no more room is made than that.
   mutating func reserve(short: Int, long: Int) {
-    let shortWanted = Self.bits(for: shortUsed + short)
+    let shortWanted = Self.bits(for: short)
     if shortWanted > shortBits { growShort(to: shortWanted) }
-    let longWanted = Self.bits(for: longUsed + long)
+    let longWanted = Self.bits(for: long)
     if longWanted > longBits { growLong(to: longWanted) }
   }
 
