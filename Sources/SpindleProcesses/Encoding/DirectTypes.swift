@@ -9,7 +9,7 @@ enum DirectTypes {
     + [
       entry([String: Int].self), entry([String: Double].self), entry([String: Bool].self), entry([String: String].self),
       entry([Int: Int].self), entry([Int: Double].self), entry([Int: String].self), entry(Set<Int>.self),
-      entry(Set<String>.self),
+      entry(Set<String>.self), entry(ReplyKind.self), entry(ActorMessageHead.self),
     ]
 
   @inline(__always)

@@ -6,10 +6,8 @@ enum FoundationData {
   private static let names: Set<String> = ["Foundation.Data", "FoundationEssentials.Data"]
 
   /// Nil when it is another type.
-  static func coder(_ type: Any.Type) -> ValueCoder? {
-    guard let type = type as? any (RangeReplaceableCollection & Codable).Type,
-      names.contains(_typeName(type))
-    else { return nil }
+  static func coder(_ type: Any.Type, _ name: String) -> ValueCoder? {
+    guard names.contains(name), let type = type as? any (RangeReplaceableCollection & Codable).Type else { return nil }
     return coder(of: type)
   }
 

@@ -95,11 +95,15 @@ extension ValueCoder {
     return coder
   }
 
+  /// Whether a type conforms is a look at all conformances of the program for Swift's runtime, a tenth of a millisecond each time the
+  /// answer is no; so it is asked for those types only that may conform. The others are what the first call of a process meets.
   private static func inspected(_ type: Any.Type) -> ValueCoder {
+    let name = _typeName(type)
+    if name.hasPrefix("Foundation") { return FoundationData.coder(type, name) ?? .codable }
+    guard name.hasPrefix("Swift.") else { return .codable }
     // The order matters: an array of numbers is both.
-    if let direct = type as? any DirectlyCoded.Type { return DirectTypes.coder(direct) }
+    if !name.hasPrefix("Swift.Optional<"), let direct = type as? any DirectlyCoded.Type { return DirectTypes.coder(direct) }
     if let nested = type as? any NestedCoded.Type { return .nested(nested) }
-    if let data = FoundationData.coder(type) { return data }
     return .codable
   }
 }
