@@ -9,7 +9,7 @@ import Testing
   /// Files each large enough to be a batch of its own.
   private func tree(files: Int) -> Scratch {
     let scratch = Scratch()
-    let words = "one Two three " + String(repeating: "four ", count: 40_000)
+    let words = "one Two three " + String(repeating: "four ", count: 30_000)
     for number in 0..<files { scratch.file("\(number)", words) }
     return scratch
   }
@@ -27,10 +27,10 @@ import Testing
     let scratch = tree(files: files)
     let asked = Atomic<Int>(0)
     let killed = Atomic<Int>(0)
-    // The finder asks twice for each file. Its queue holds two batches for each worker, so when it has been let in with the fifth
-    // of a worker, some worker has taken batches; no call ends before the finder does, which is here.
-    let work = Work(paths: [FilePath(scratch.path)], workers: workers, top: 3) {
-      if asked.wrappingAdd(1, ordering: .relaxed).newValue == 2 * 5 * workers {
+    // The finder asks twice for each file. When it has been let in with more batches than its queue holds, a worker has taken some;
+    // no call ends before the finder does, which is here.
+    let work = Work(paths: [FilePath(scratch.path)], workers: workers, top: 3, queueCapacity: 4) {
+      if asked.wrappingAdd(1, ordering: .relaxed).newValue == 2 * 8 {
         for worker in Self.workers where kill(worker, SIGKILL) == 0 { killed.wrappingAdd(1, ordering: .relaxed) }
       }
       return false
@@ -39,9 +39,9 @@ import Testing
     let search = countOnProcesses(work, into: counting)
     #expect(killed.load(ordering: .relaxed) >= 1)
     let (summary, outcome) = counting.result(work, found: search.files, problems: search.problems)
-    #expect(outcome.files == files && outcome.problems.isEmpty && outcome.bytes == files * 200_014)
-    #expect(summary.words == UInt64(files * 40_003) && summary.unique == 4)
-    #expect(summary.top.first == WordSummary.Entry(word: "four", count: UInt64(files * 40_000)))
+    #expect(outcome.files == files && outcome.problems.isEmpty && outcome.bytes == files * 150_014)
+    #expect(summary.words == UInt64(files * 30_003) && summary.unique == 4)
+    #expect(summary.top.first == WordSummary.Entry(word: "four", count: UInt64(files * 30_000)))
   }
 
   @Test func `workers that do nothing but die leave the main process to count`() throws {
@@ -54,7 +54,7 @@ import Testing
     let counting = Counting()
     let search = countOnProcesses(work, into: counting)
     let (summary, outcome) = counting.result(work, found: search.files, problems: search.problems)
-    #expect(outcome.files == files && summary.words == UInt64(files * 40_003))
+    #expect(outcome.files == files && summary.words == UInt64(files * 30_003))
   }
 
   // MARK: /proc

@@ -1,10 +1,10 @@
 /// What a worker has counted, ready to be handed to another process.
 package struct Counted: Codable, Sendable {
-  package var words = WordCounts()
-  package var bytes = 0
+  package var words: WordCounts
+  package var bytes: Int
   /// Pieces that begin a file.
-  package var files = 0
-  package var problems: [FileProblem] = []
+  package var files: Int
+  package var problems: [FileProblem]
 }
 
 /// One worker's counting: a counter, and what could not be read.
@@ -58,7 +58,10 @@ package final class Counting: @unchecked Sendable {
     problems += counted.problems
   }
 
-  var counted: Counted { Counted(words: WordCounts(counter.table), bytes: bytes, files: files, problems: problems) }
+  /// What is handed to another process; throws when there is no memory for it.
+  func counted() throws -> Counted {
+    Counted(words: try WordCounts(counter.table), bytes: bytes, files: files, problems: problems)
+  }
 
   /// The end of a run in which `found` files were found, with other `problems` on the way.
   package func result(
@@ -79,15 +82,21 @@ package struct Work: Sendable {
   let workers: Int
   let top: Int
   let tally: Tally
+  /// So many batches wait in a queue at most: 256 MB of files as a rule, some megabytes of paths.
+  ///
+  /// As many as cost nothing: a finder that is let in for one batch at a time is woken for each, and takes a core from who counts.
+  let queueCapacity: Int
   let shouldStop: @Sendable () -> Bool
 
   package init(
-    paths: [FilePath], workers: Int, top: Int, tally: Tally = Tally(), shouldStop: @escaping @Sendable () -> Bool
+    paths: [FilePath], workers: Int, top: Int, tally: Tally = Tally(), queueCapacity: Int = 256,
+    shouldStop: @escaping @Sendable () -> Bool
   ) {
     self.paths = paths
     self.workers = workers
     self.top = top
     self.tally = tally
+    self.queueCapacity = queueCapacity
     self.shouldStop = shouldStop
   }
 }

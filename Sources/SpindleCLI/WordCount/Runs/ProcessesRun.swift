@@ -6,7 +6,7 @@ import Spindle
 /// What a worker that died had not handed over is counted here: what killed that one, the system short of memory say,
 /// need not lose a count.
 package func countOnProcesses(_ work: Work, into counting: Counting) -> Search {
-  let batches = SharedBatches(capacity: work.workers * 2, tally: work.tally)
+  let batches = SharedBatches(work)
   let finder = findFiles(work, into: batches)
   withProcessPool(maxWorkers: work.workers) { pool in
     func beginPart() -> Future<Part> { pool.submit(countPart, batches.queue, batches.done) }
@@ -61,11 +61,13 @@ struct Done: BitwiseCopyable, Sendable {
 }
 
 /// What a worker process does: counts one batch after the other, as a worker thread does.
-private func countPart(_ queue: SharedQueue<Batch>, _ done: SharedValue<Done>) -> Part {
+private func countPart(_ queue: SharedQueue<Batch>, _ done: SharedValue<Done>) throws -> Part {
   let counting = Counting()
   var (batches, pieces): ([Int], Int) = ([], 0)
   while counting.bytes < Part.bytes, pieces < Part.pieces {
-    guard let batch = try? queue.get() else { return Part(counted: counting.counted, batches: batches, isLast: true) }
+    guard let batch = try? queue.get() else {
+      return Part(counted: try counting.counted(), batches: batches, isLast: true)
+    }
     let tally = Tally()
     counting.count(batch, tally: tally)
     done.withLock { done in
@@ -75,7 +77,7 @@ private func countPart(_ queue: SharedQueue<Batch>, _ done: SharedValue<Done>) -
     batches.append(batch.number)
     pieces += batch.count
   }
-  return Part(counted: counting.counted, batches: batches, isLast: false)
+  return Part(counted: try counting.counted(), batches: batches, isLast: false)
 }
 
 /// The queue to the worker processes; and what went through it, until its counts have come back.
@@ -85,9 +87,9 @@ private final class SharedBatches: BatchQueue {
   private let tally: Tally
   private let given = Guarded<(batches: [Int: Batch], count: Int)>(([:], 0))
 
-  init(capacity: Int, tally: Tally) {
-    queue = SharedQueue(capacity: capacity)
-    self.tally = tally
+  init(_ work: Work) {
+    queue = SharedQueue(capacity: work.queueCapacity)
+    tally = work.tally
   }
 
   func add(_ batch: Batch) -> Bool {

@@ -34,7 +34,7 @@ extension Queue: BatchQueue where Element == Batch {
 
 /// The thread that finds the files. The queue is shut down behind the last one.
 ///
-/// It waits while the queue is full: so no more files are in flight than the queue and the workers hold.
+/// It waits while the queue is full: so memory is bounded, however many files there are.
 func findFiles(_ work: Work, into queue: some BatchQueue) -> OSThread<Search, Never> {
   OSThread.spawn(name: "finder") {
     var batcher = Batcher(largest: 1 << 20) { batch in
