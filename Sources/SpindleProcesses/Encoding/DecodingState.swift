@@ -304,6 +304,17 @@
     _ type: T.Type, as coder: ValueCoder, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep],
     _ key: PathStep
   ) throws -> T {
+    if case .codable = coder { return try decodeFrame(type, at: &place, pathCount, extraPath, key) }
+    return try decodeInMemory(type, as: coder, at: &place, pathCount, extraPath, key)
+  }
+
+  /// What the encoding reads itself. Apart from the above, because temporary memory looks the type of its outcome up, which the
+  /// compiler does first thing in a function.
+  @inline(never)
+  private func decodeInMemory<T: Decodable>(
+    _ type: T.Type, as coder: ValueCoder, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep],
+    _ key: PathStep
+  ) throws -> T {
     switch coder {
     case .codable: return try decodeFrame(type, at: &place, pathCount, extraPath, key)
     case .direct(_, let take, _):

@@ -8,15 +8,7 @@
 /// which is no file format (it may change with any version), is described in `FORMAT.md`.
 package enum Wire {
   package static func encode<T: Encodable>(_ value: T, attachments: AttachmentList? = nil) throws -> [UInt8] {
-    // Straight into the array, which for numbers is of the right size from the start.
-    let room = sizeHint(value)
-    var outgrown: [UInt8]?
-    let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: room) { memory, count in
-      let writer = unsafe WireWriter(into: UnsafeMutableRawBufferPointer(memory), attachments: attachments)
-      try writer.encode(value)
-      if writer.hasOutgrown { outgrown = writer.bytes } else { count = writer.count }
-    }
-    return outgrown ?? bytes
+    try WireWriter.bytes(room: sizeHint(value), attachments: attachments) { try $0.encode(value) }
   }
 
   /// How much room the encoding will take, as far as that is known without encoding: enough for numbers, strings and
@@ -77,6 +69,30 @@ package struct WireWriter: ~Copyable {
   package init(into memory: UnsafeMutableRawBufferPointer, attachments: AttachmentList? = nil) {
     unsafe state = EncodingState(into: memory)
     state.attachments = attachments
+  }
+
+  /// What `body` writes: straight into an array of so much room, or into a larger one when it is more.
+  ///
+  /// Small values by way of the stack, because such an array costs more than to copy them: the standard library looks the type of its
+  /// storage up each time. Not generic for the same reason.
+  @inline(never)
+  static func bytes(
+    room: Int, attachments: AttachmentList?, _ body: (borrowing WireWriter) throws -> Void
+  ) throws -> [UInt8] {
+    if room <= 512 {
+      return try unsafe withUnsafeTemporaryAllocation(byteCount: 512, alignment: 16) { memory in
+        let writer = unsafe WireWriter(into: memory, attachments: attachments)
+        try body(writer)
+        return writer.bytes
+      }
+    }
+    var outgrown: [UInt8]?
+    let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: room) { memory, count in
+      let writer = unsafe WireWriter(into: UnsafeMutableRawBufferPointer(memory), attachments: attachments)
+      try body(writer)
+      if writer.hasOutgrown { outgrown = writer.bytes } else { count = writer.count }
+    }
+    return outgrown ?? bytes
   }
 
   package var count: Int { state.count }

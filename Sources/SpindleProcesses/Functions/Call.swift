@@ -18,15 +18,10 @@ package struct Call<Output: Sendable>: Sendable {
     decode: @escaping @Sendable (inout WireReader) throws -> Output,
     arguments: (borrowing WireWriter) throws -> Void
   ) throws {
-    // Straight into the array, with room for large arguments from the start.
-    var outgrown: [UInt8]?
-    let bytes = try unsafe [UInt8](unsafeUninitializedCapacity: target.header.count + room) { memory, count in
-      let writer = unsafe WireWriter(into: UnsafeMutableRawBufferPointer(memory), attachments: attachments)
+    bytes = try WireWriter.bytes(room: target.header.count + room, attachments: attachments) { writer in
       writer.append(target.header)
       try arguments(writer)
-      if writer.hasOutgrown { outgrown = writer.bytes } else { count = writer.count }
     }
-    self.bytes = outgrown ?? bytes
     self.target = target
     self.isAsync = isAsync
     decodeOutput = decode

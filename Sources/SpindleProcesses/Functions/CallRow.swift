@@ -21,11 +21,9 @@ struct CallRow<Argument: Codable & Sendable, Output: Codable & Sendable>: Sendab
   ) -> (bytes: [UInt8], count: Int, failure: (any Error)?) {
     let isOnePiece = isWrittenInOnePiece(Argument.self)
     let room = isOnePiece ? Wire.sizeHint(arguments) : 128 + 16 * arguments.count
-    var outgrown: [UInt8]?
     var encoded = 0
     var failure: (any Error)?
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: target.header.count + room) { memory, count in
-      let writer = unsafe WireWriter(into: UnsafeMutableRawBufferPointer(memory), attachments: attachments)
+    let bytes = try? WireWriter.bytes(room: target.header.count + room, attachments: attachments) { writer in
       writer.append(target.header)
       do {
         if isOnePiece {
@@ -40,9 +38,8 @@ struct CallRow<Argument: Codable & Sendable, Output: Codable & Sendable>: Sendab
       } catch {
         failure = error
       }
-      if writer.hasOutgrown { outgrown = writer.bytes } else { count = writer.count }
     }
-    return (outgrown ?? bytes, encoded, failure)
+    return (bytes ?? [], encoded, failure)
   }
 
   /// Appends what the calls have returned. Throws the error of the first that has not, after the values before it.
