@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -18,7 +19,24 @@
 #endif
 
 int32_t spindle_packet_pair(int32_t ends[2]) {
-  return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ? 0 : errno;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return errno;
+  // Room for some long packets. The system gives as much of it as it gives anybody, and takes memory only for what is in it.
+  int room = 1 << 20;
+  for (int end = 0; end < 2; end++) setsockopt(ends[end], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+  return 0;
+}
+
+// One piece of memory, always of the same size, for whoever comes next.
+static void *_Atomic spare_room;
+
+void *spindle_packet_room_take(size_t count) {
+  // Acquiring: pairs with the release below, so that the last user's reading is over.
+  void *room = atomic_exchange_explicit(&spare_room, NULL, memory_order_acquire);
+  return room ? room : malloc(count);
+}
+
+void spindle_packet_room_give(void *room) {
+  if (room) free(atomic_exchange_explicit(&spare_room, room, memory_order_acq_rel));
 }
 
 bool spindle_is_packet_socket(int32_t descriptor) {

@@ -481,6 +481,9 @@ bool spindle_process_lives(uint64_t key, bool exactly);
 
 /// Two connected sockets, close-on-exec, on which each sending arrives as one piece or not at all. Returns 0 or an errno value.
 int32_t spindle_packet_pair(int32_t ends[2]);
+/// Memory for a packet, always of the same size: what `give` was given last, or new; NULL when there is none.
+void *spindle_packet_room_take(size_t count);
+void spindle_packet_room_give(void *room);
 bool spindle_is_packet_socket(int32_t descriptor);
 /// The beginning of the next packet, which stays where it is: the number of bytes, or minus an errno value.
 intptr_t spindle_packet_peek(int32_t socket, void *bytes, size_t count);

@@ -92,7 +92,7 @@ private func useConnections() async throws -> [String] {
     let child = ChildProcess(target: echo, there)
     child.start()
     there.close()
-    for size in [0, 1, 1000, 65_000, 65_526, 65_536, 65_600, 200_000, 30_000_000] {
+    for size in [0, 1, 1000, 65_000, 65_526, 65_536, 65_600, 200_000, 204_780, 204_790, 204_800, 204_810, 30_000_000] {
       let bytes =
         (0..<min(size, 1021)).map { UInt8(truncatingIfNeeded: $0) } + [UInt8](repeating: 3, count: max(0, size - 1021))
       try here.send(bytes)
