@@ -44,7 +44,7 @@ class Executor:
         return [f.result() for f in [self.pool.submit(identity, i) for i in items]]
 
     def chunks(self, items, size):
-        return self.pool.map(identity, items, chunksize=size)
+        return self.pool.map(identity, items, **({"chunksize": size} if size else {}))
 
     def one(self, f, x):
         return self.pool.submit(f, x).result()
@@ -63,7 +63,8 @@ class Pool:
         return [f.get() for f in [self.pool.apply_async(identity, (i,)) for i in items]]
 
     def chunks(self, items, size):
-        return self.pool.imap(identity, items, chunksize=size)
+        # Only `map` chooses by itself.
+        return self.pool.imap(identity, items, chunksize=size) if size else self.pool.map(identity, items)
 
     def one(self, f, x):
         return self.pool.apply(f, (x,))
@@ -82,7 +83,7 @@ class Mpire:
         return [f.get() for f in [self.pool.apply_async(identity, (i,)) for i in items]]
 
     def chunks(self, items, size):
-        return self.pool.imap(identity, items, chunk_size=size)
+        return self.pool.imap(identity, items, **({"chunk_size": size} if size else {}))
 
     def one(self, f, x):
         return self.pool.apply(f, (x,))
@@ -212,7 +213,8 @@ def switches(p):
 ROWS = []
 for v in POOLS:
     ROWS += [
-        ("M1/submit", v, 2, 5000, "calls/s"), ("M1/chunk1", v, 2, 5000, "calls/s"), ("M1/chunk100", v, 2, 200000, "calls/s"),
+        ("M1/submit", v, 2, 5000, "calls/s"), ("M1/chunk1", v, 2, 5000, "calls/s"), ("M1/chunk10", v, 2, 50000, "calls/s"),
+        ("M1/chunk100", v, 2, 200000, "calls/s"), ("M1/auto", v, 2, 200000 if v in ("pool", "mpire") else 5000, "calls/s"),
         ("M2", v, 2, 500, "us p50"), ("M3", v, 2, 3, "ms"), ("M7/wakeups", v, 2, 0, "wake-ups/s"), ("M7/memory", v, 2, 0, "MB"),
     ]
 for v in ("queue", "simplequeue", "pipe"):
@@ -223,6 +225,7 @@ for v in ("queue", "simplequeue", "pipe"):
 for size in (16, 60, 70, 120, 200, 1000):
     ROWS.append((f"M5/{size}KB", "pipe", 2, 2000 if size < 500 else 500, "round trips/s"))
 ROWS += [("M6/spawn", "process", 1, 10, "ms"), ("M6/forkserver", "process", 1, 10, "ms"), ("M6/fork", "process", 1, 10, "ms")]
+ROWS += [("M6/forkserver-2GB", "process", 1, 10, "ms")]
 
 
 def run(w, v, t, n):
@@ -231,7 +234,7 @@ def run(w, v, t, n):
 
         def rep():
             start = clock()
-            results = pool.many(range(n)) if w == "M1/submit" else pool.chunks(range(n), int(w[8:]))
+            results = pool.many(range(n)) if w == "M1/submit" else pool.chunks(range(n), None if w == "M1/auto" else int(w[8:]))
             assert sum(results) == n * (n - 1) // 2
             return n / (clock() - start)
         r = median(rep)
@@ -261,7 +264,8 @@ def run(w, v, t, n):
     if w.startswith("M5/"):
         return echoes(v, n, bytes([7]) * int(w[3:-2]) * 1000)
     if w.startswith("M6/"):
-        context = mp.get_context(w[3:])
+        context = mp.get_context(w[3:].removesuffix("-2GB"))
+        memory = bytearray(b"\1") * (2 << 30 if w.endswith("2GB") else 1)
 
         def start():
             p = context.Process(target=nothing)

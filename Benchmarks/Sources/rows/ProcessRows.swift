@@ -100,10 +100,10 @@ func processRows() -> [Row] {
         return figure
       })
   }
-  for chunkSize in [1, 100] {
+  for chunkSize in [1, 10, 100, nil] {
+    let name = chunkSize.map { "chunk\($0)" } ?? "auto"
     rows.append(
-      Row("M1/chunk\(chunkSize)", "processpool", threads: 2, count: chunkSize == 1 ? 200_000 : 1_000_000, unit: "calls/s") {
-        workers, count in
+      Row("M1/\(name)", "processpool", threads: 2, count: chunkSize == 1 ? 200_000 : 1_000_000, unit: "calls/s") { workers, count in
         withProcessPool(maxWorkers: workers) { pool in
           median {
             perSecond(count) {
@@ -137,9 +137,13 @@ func processRows() -> [Row] {
         }
       })
   }
-  for (name, startMethod) in [("spawn", StartMethod.spawn), ("forkserver", .forkServer)] {
+  for (name, startMethod, gigabytes) in [("spawn", StartMethod.spawn, 0), ("forkserver", .forkServer, 0), ("forkserver-2GB", .forkServer, 2)] {
     rows.append(
       Row("M6/\(name)", "childprocess", threads: 1, count: 20, unit: "ms") { _, count in
+        // Written to, so that the program has it before there is a server.
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, gigabytes << 30), alignment: 4096)
+        memset(memory, 1, gigabytes << 30)
+        defer { memory.deallocate() }
         if startMethod == .forkServer { try! ForkServer.start() }
         return median {
           Figure(
