@@ -44,6 +44,7 @@ import Synchronization
   @inlinable @inline(__always)
   func put(_ item: inout Element?) -> Attempt {
     let lap = unsafe state.pointee.lap
+    var contention = Contention()
     var tail = unsafe state.pointee.tail.load(ordering: .relaxed)  // P1; P3 verifies it
     while tail & QueueState.shutBit == 0 {
       let offset = tail & (lap &- 1)
@@ -52,10 +53,11 @@ import Synchronization
       if slot.load() == thisLap {  // P2
         let isLast = unsafe offset &+ 2 == UInt(bitPattern: state.pointee.capacity) &<< 1
         let next = isLast ? thisLap &+ lap : tail &+ 2
-        let (claimed, seen) = unsafe state.pointee.tail.weakCompareExchange(
-          expected: tail, desired: next, ordering: .sequentiallyConsistent)  // P3
+        let claimed = unsafe state.pointee.tail.weakCompareExchange(
+          expected: tail, desired: next, ordering: .sequentiallyConsistent).exchanged  // P3
         guard claimed else {
-          tail = seen
+          contention.stepAside()
+          tail = unsafe state.pointee.tail.load(ordering: .relaxed)
           continue
         }
         slot.fill(item.take()!)  // P4
@@ -72,6 +74,7 @@ import Synchronization
   @inlinable @inline(__always)
   func take(_ item: inout Element?) -> Attempt {
     let lap = unsafe state.pointee.lap
+    var contention = Contention()
     var head = unsafe state.pointee.head.load(ordering: .relaxed)  // C1; C3 verifies it
     while true {
       let offset = head & (lap &- 1)
@@ -80,10 +83,11 @@ import Synchronization
       if slot.load() == thisLap | 1 {  // C2
         let isLast = unsafe offset &+ 2 == UInt(bitPattern: state.pointee.capacity) &<< 1
         let next = isLast ? thisLap &+ lap : head &+ 2
-        let (claimed, seen) = unsafe state.pointee.head.weakCompareExchange(
-          expected: head, desired: next, ordering: .sequentiallyConsistent)  // C3
+        let claimed = unsafe state.pointee.head.weakCompareExchange(
+          expected: head, desired: next, ordering: .sequentiallyConsistent).exchanged  // C3
         guard claimed else {
-          head = seen
+          contention.stepAside()
+          head = unsafe state.pointee.head.load(ordering: .relaxed)
           continue
         }
         item = slot.empty()  // C4
