@@ -13,7 +13,7 @@ package enum FaultPoint: UInt8, Sendable, CaseIterable {
   // What processes share: see SharedJournal, OwnedWord, SharedSpot.
   case journalLocked, journalWritten, journalDecided, journalHalfApplied, journalApplied
   case ringWritten, ringStateWritten, ringCommitted, ringNoted, ringPacketSent, ringPacketReceived
-  case ringJumped, ringShrunk, ringDropped, ringClosed, ringTaskNoted
+  case ringJumped, ringShrunk, ringDropped, ringClosed, ringTaskNoted, queueLossNoted, queueUserBuried
   case conditionEnded, conditionWoken, conditionLocked, barrierHeld, valueWritten
   case ownedWordReleased, spotChanged, spotClaimed, spotMoved
   // The processes of a system of actors: the caller's, the actor's, those between.
