@@ -10,4 +10,6 @@ public import Distributed
 public struct ProcessActorError: DistributedActorSystemError, Sendable, Hashable, Codable, CustomStringConvertible {
   public let description: String
   init(_ description: String) { self.description = description }
+
+  static var ended: ProcessActorError { ProcessActorError("the process of the actor has ended") }
 }

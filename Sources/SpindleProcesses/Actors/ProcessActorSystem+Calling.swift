@@ -77,11 +77,11 @@ extension ProcessActorSystem {
   /// Why nothing can be asked of that process.
   private func refusal(_ place: NodeName, _ title: String, _ state: borrowing State) -> (any Error)? {
     if state.isShutDown { return ProcessActorError("the system \"\(name)\" has been shut down") }
-    if let death = death(of: place, state) { return death.error(call: title) }
     if place.root != node.root { return ProcessActorError("the actor belongs to another system") }
+    if let error = state.deaths.error(place, call: title) { return error }
     if place == node { return ProcessActorError("the actor has been released") }
     if node.contains(place), state.processes[place.path[node.path.count]] == nil {
-      return ProcessActorError("the process of the actor has ended")
+      return ProcessActorError.ended
     }
     return nil
   }
@@ -89,17 +89,7 @@ extension ProcessActorSystem {
   /// Whether nothing that is told to that process reaches it any more.
   func isGone(_ place: NodeName, _ state: borrowing State) -> Bool {
     if place != node, node.contains(place), state.processes[place.path[node.path.count]] == nil { return true }
-    return death(of: place, state) != nil
-  }
-
-  func death(of place: NodeName, _ state: borrowing State) -> ActorNodeDeath? {
-    guard !state.deaths.isEmpty else { return nil }
-    var name = NodeName(root: place.root)
-    for step in place.path {
-      name.path.append(step)
-      if let death = state.deaths[name] { return death }
-    }
-    return nil
+    return place.root == node.root && state.deaths.contains(place)
   }
 
   /// Reads a reply: the result, or the error that is thrown.

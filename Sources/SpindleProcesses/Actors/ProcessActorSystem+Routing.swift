@@ -18,8 +18,8 @@ extension ProcessActorSystem {
   private func returnToSender(_ frame: ControlFrame) {
     guard frame.kind == .actorCall || frame.kind == .actorMake, let head = ActorMessageHead(frame) else { return }
     let error: any Error =
-      state.withLock { death(of: head.to, $0) }?.error(call: nil)
-      ?? ProcessActorError("the process of the actor has ended")
+      state.withLock { state in head.to.root == node.root ? state.deaths.error(head.to, call: nil) : nil }
+      ?? ProcessActorError.ended
     fail(head, error)
   }
 
@@ -37,7 +37,9 @@ extension ProcessActorSystem {
       return
     case .actorNodeDied:
       // Each is believed about what lies on its side.
-      if let death = decodeDeath(frame), process.map({ $0.node.contains(death.node) }) ?? !node.contains(death.node) {
+      if let death = decodeDeath(frame), death.node.root == node.root,
+        process.map({ $0.node.contains(death.node) }) ?? !node.contains(death.node)
+      {
         learn(of: death, from: process)
       }
       return
@@ -86,8 +88,7 @@ extension ProcessActorSystem {
   /// one it came by (`source`; nil: from above), behind all that the gone one had said.
   private func learn(of death: ActorNodeDeath, from source: ActorProcess?, startError: ProcessStartError? = nil) {
     let (failed, dropped, children) = state.withLock { state in
-      if state.deaths.count >= 256 { state.deaths.removeValue(forKey: state.deaths.keys.first!) }
-      state.deaths[death.node] = death
+      state.deaths.insert(death)
       let failed = state.pending.filter { death.node.contains($0.value.to) }
       for number in failed.keys { state.pending[number] = nil }
       var dropped: [AnyObject?] = []

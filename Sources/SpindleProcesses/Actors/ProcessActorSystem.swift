@@ -19,7 +19,7 @@ internal import SpindleGround
 /// `RemoteError`; cancelling the caller's task cancels the method's.
 ///
 /// A crash of the actor's process is a `WorkerDiedError` of the calls that were running, and of all that follow; nothing else is
-/// harmed. References are `Codable`: pass them to other actors of the system, whatever process those live in, also
+/// harmed. (Who asks long after, when hundreds of others have ended since, gets a `ProcessActorError`.) References are `Codable`: pass them to other actors of the system, whatever process those live in, also
 /// references to actors of this process. An actor lives as long as anybody has a reference to it. The processes are ended by
 /// `shutdown()`, and in any case with the program.
 public final class ProcessActorSystem: DistributedActorSystem, @unchecked Sendable {
@@ -51,8 +51,8 @@ public final class ProcessActorSystem: DistributedActorSystem, @unchecked Sendab
   struct State {
     var processes: [UInt32: ActorProcess] = [:]
     var lastProcess: UInt32 = 0
-    /// Processes below this one, and others that were told of, that have ended; a bounded number of them.
-    var deaths: [NodeName: ActorNodeDeath] = [:]
+    /// Processes below this one, and others that were told of, that have ended.
+    var deaths = ActorDeaths()
     var actors: [UInt64: AnyHostedActor] = [:]
     var lastActor: UInt64 = 0
     var leases: [ActorKey: WeakLease] = [:]

@@ -68,6 +68,29 @@ import Testing
     #expect(try await counter.add(0) == 1)
   }
 
+  @Test func `after hundreds of ends it is still known who has ended, and nothing is kept for them`() async throws {
+    try await withSystem { system in
+      let relay = try await system.spawn(Relay.init(actorSystem:))
+      let below = try await relay.makeRelayBelow()
+      kill(try await below.process(), SIGKILL)
+      await #expect(throws: WorkerDiedError.self) { while true { _ = try await below.process() } }
+      for _ in 0..<30 {
+        let others = try (0..<20).map { _ in try system.startProcess(startMethod: .forkServer) }
+        for other in others { other.kill() }
+        for other in others { await other.awaitEnd() }
+      }
+      // How it ended is forgotten by now, and not that it did.
+      var counter: Counter? = Counter(actorSystem: system, from: 0)
+      weak let trace = counter
+      let error = await #expect(throws: ProcessActorError.self) { try await below.add(1, to: [counter!]) }
+      #expect(error?.description == "the process of the actor has ended")
+      counter = nil
+      while trace != nil { await Task.yield() }
+      // The one between lives.
+      #expect(try await relay.makeHere(3).current == 3)
+    }
+  }
+
   #if DEBUG
     static let steps: [FaultPoint] = [
       .actorCallPosted, .actorCallTaken, .actorCallDone, .actorReplyPosted, .actorReplyTaken, .actorMessageSent,
