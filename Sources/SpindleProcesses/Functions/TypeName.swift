@@ -4,12 +4,23 @@ internal import SpindleThreads
 ///
 /// Most types are found by their mangled name. Private and local types are not (a release build keeps no names for
 /// them), so those go by the place of their descriptor in the image, with their type arguments.
-indirect enum TypeName: Codable, Hashable, Sendable {
+enum TypeName: Codable, Hashable, Sendable {
   /// The check keeps a name that was damaged on its way from Swift's demangler, which trusts names.
   case mangled(String, check: UInt32)
   case nominal(ImagePlace, arguments: [TypeName])
 
   private static let known = Guarded<[ObjectIdentifier: TypeName]>([:])
+  private static let found = Guarded(Found())
+
+  /// Types that were found by their places, so that each is looked for once: the runtime may keep references into a name that it has
+  /// seen, which so can never be freed.
+  private struct Found {
+    var types: [TypeName: Any.Type] = [:]
+    /// The addresses of the names.
+    var names: [UInt] = []
+  }
+
+  fileprivate static var keptNameCount: Int { found.withLock { $0.names.count } }
 
   init(_ type: Any.Type) throws {
     if let name = Self.known.withLock({ $0[ObjectIdentifier(type)] }) {
@@ -85,6 +96,7 @@ indirect enum TypeName: Codable, Hashable, Sendable {
       }
       return type
     case .nominal:
+      if let type = Self.found.withLock({ $0.types[self] }) { return type }
       // A mangled name in which each type is a reference to a cell, and each cell holds a descriptor's address.
       var places: [ImagePlace] = []
       var text: [UInt8] = []
@@ -113,12 +125,14 @@ indirect enum TypeName: Codable, Hashable, Sendable {
           next += 1
         }
       }
-      // Not freed: the runtime may keep references into a name it has seen. A program has few such types.
-      guard
-        let type = unsafe _getTypeByMangledNameInContext(
-          UnsafePointer(name.assumingMemoryBound(to: UInt8.self)), UInt(text.count), genericContext: nil,
-          genericArguments: nil)
-      else { throw FunctionNameError("malformed type name") }
+      let type = unsafe _getTypeByMangledNameInContext(
+        UnsafePointer(name.assumingMemoryBound(to: UInt8.self)), UInt(text.count), genericContext: nil,
+        genericArguments: nil)
+      Self.found.withLock { found in
+        found.names.append(UInt(bitPattern: memory))
+        if let type { found.types[self] = type }
+      }
+      guard let type else { throw FunctionNameError("malformed type name") }
       return type
     }
   }
@@ -138,3 +152,6 @@ indirect enum TypeName: Codable, Hashable, Sendable {
     text.append(UInt8(ascii: "G"))
   }
 }
+
+/// How many names the runtime has seen that cannot be freed. For tests.
+package func keptTypeNameCount() -> Int { TypeName.keptNameCount }

@@ -1,4 +1,5 @@
 import Spindle
+import SpindleProcesses
 import Testing
 
 struct PlainThrown: Error { var code = 3 }
@@ -15,6 +16,25 @@ private func passOn(_ number: Int) throws -> Int {
 
 private func rethrow(_ error: any Error) throws {}
 
+private struct HiddenFailure: Error, Codable { var number: Int }
+private func throwHidden(_ number: Int) throws -> Int { throw HiddenFailure(number: number) }
+
+/// What every call throws is found by the place of its type, in the worker and here.
+private func throwOften() {
+  withProcessPool(maxWorkers: 1) { pool in
+    func throwAll(_ numbers: Range<Int>) {
+      for number in numbers {
+        let error = #expect(throws: HiddenFailure.self) { try pool.submit(throwHidden, number).result() }
+        #expect(error?.number == number)
+      }
+    }
+    throwAll(0..<2)
+    let names = keptTypeNameCount()
+    throwAll(2..<50)
+    #expect(keptTypeNameCount() == names && names > 0)
+  }
+}
+
 /// What can be known of an error whose type cannot travel.
 @Suite struct RemoteErrorTests {
   @Test("it says what it was, which worker threw it, and in which function")
@@ -27,6 +47,11 @@ private func rethrow(_ error: any Error) throws {}
     #expect(error?.worker == "thrower")
     #expect(error?.thrownIn?.contains("throwPlain") == true, "\(error?.thrownIn ?? "nil")")
     #expect(error?.description.contains("in worker \"thrower\"") == true)
+  }
+
+  @Test("errors of a private type that come again and again take no memory")
+  func hiddenErrors() async {
+    await #expect(processExitsWith: .success) { throwOften() }
   }
 
   @Test("where it was thrown is left out where it is not known")
