@@ -6,7 +6,8 @@ extension ParkingSpot {
   /// `attempt` makes the change waited for in one atomic step, or none and returns false; it runs without any lock
   /// held here, many times, on this thread. `purpose` is what a report of hanging threads prints; `parties` is explained
   /// at `SpinPolicy`. `isShared`: what is waited for is there for all who come, so nobody is overtaken, and nobody reserves
-  /// who is woken in vain.
+  /// who is woken in vain. (Steps S1 to S5 are the same with it, so they need no model of their own; a wait without
+  /// reservations is that of `ParkingModelTests`.)
   @inline(never) @usableFromInline
   package func wait(
     _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, isShared: Bool = false,

@@ -10,7 +10,10 @@ import CSpindle
 ///
 /// Who has just woken a sleeper probably waits for that one's answer, which cannot come sooner than the kernel has woken
 /// it. So it waits that long: else it would be asleep when the answer comes, the other asleep when it has been woken, and
-/// two that answer one another would go on through the kernel for ever.
+/// two that answer one another would go on through the kernel for ever. Who has woken is a flag of the thread, which nobody else reads.
+///
+/// No model is owed for any of this: it decides how often a thread tries before it registers as a sleeper, and no more. Who has not
+/// registered is owed no wake-up, and who has tries once more after it (S4 of `ParkingSpot`), whatever it did before.
 package struct SpinPolicy {
   private var round = 0
   private var yieldRounds: Int
