@@ -1,12 +1,22 @@
+import Glibc
 import SpindleProcesses
 import Testing
+
+/// So many rounds, or as many as find room in SPINDLE_STORM_SECONDS.
+private func fuzz(rounds: Int, _ body: () throws -> Void) rethrows {
+  for _ in 0..<rounds { try body() }
+  guard let seconds = unsafe getenv("SPINDLE_STORM_SECONDS").flatMap({ unsafe Double(String(cString: $0)) }) else { return }
+  let clock = ContinuousClock(), end = clock.now + .seconds(seconds)
+  while clock.now < end { try body() }
+}
 
 @Suite struct WireFuzzTests {
   @Test func randomTreesComeBackEqual() throws {
     var generator = SeededGenerator(state: 1)
-    for _ in 0..<400 {
+    try fuzz(rounds: 400) {
       let tree = Tree.random(depth: 4, using: &generator)
-      #expect(try Wire.decode(Tree.self, from: Wire.encode(tree)) == tree)
+      let same = try Wire.decode(Tree.self, from: Wire.encode(tree))
+      #expect(same == tree)
     }
   }
 
@@ -22,7 +32,7 @@ import Testing
 
   @Test func flippedBitsGiveAValueOrAnErrorAndNeverATrap() throws {
     var generator = SeededGenerator(state: 3)
-    for _ in 0..<60 {
+    try fuzz(rounds: 60) {
       var bytes = try Wire.encode(Tree.random(depth: 3, using: &generator))
       for _ in 0..<40 {
         let place = Int.random(in: bytes.indices, using: &generator)
@@ -36,7 +46,7 @@ import Testing
 
   @Test func randomBytesGiveAValueOrAnErrorAndNeverATrap() {
     var generator = SeededGenerator(state: 4)
-    for _ in 0..<3000 {
+    fuzz(rounds: 3000) {
       let bytes = (0..<Int.random(in: 0..<60, using: &generator)).map { _ -> UInt8 in
         Bool.random(using: &generator) ? .random(in: 0x80...0x8B, using: &generator) : .random(in: 0...255, using: &generator)
       }

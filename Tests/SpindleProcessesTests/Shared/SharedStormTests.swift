@@ -17,6 +17,14 @@ struct StormGear: Codable, Sendable {
   var semaphore = SharedSemaphore(3)
   var barrier = SharedBarrier(2)
   var wrong = SharedValue(0)
+  /// Every element that is put has a number that no other has had for long; by number, whether it was taken.
+  var numbers = SharedValue(0)
+  var taken = SharedArray<UInt8>(repeating: 0, count: 1 << 16)
+
+  func took(_ sealed: Sealed) {
+    if !sealed.isWhole || taken[sealed.number] != 0 { wrong.value += 1 }
+    taken[sealed.number] = 1
+  }
 }
 struct StormReport: Codable, Sendable {
   var deaths = 0
@@ -28,15 +36,25 @@ struct StormReport: Codable, Sendable {
 }
 
 /// One round of everything; `note` is told what is done next.
-private func useAll(_ gear: StormGear, _ number: Int, note: (String) -> Void = { _ in }) throws {
+private func useAll(_ gear: StormGear, note: (String) -> Void = { _ in }) throws {
+  note("number")
+  let number = gear.numbers.withLock { number in
+    number = (number + 1) % gear.taken.count
+    gear.taken[number] = 0
+    return number
+  }
   note("put")
   try? gear.queue.put(Sealed(1, number, byteCount: number * 131 % 5000), timeout: .milliseconds(5))
   note("get")
-  if let sealed = try? gear.queue.get(timeout: .milliseconds(5)), !sealed.isWhole { gear.wrong.value += 1 }
+  if let sealed = try? gear.queue.get(timeout: .milliseconds(5)) { gear.took(sealed) }
   note("put memory")
   try? gear.gifts.put(SharedMemory(byteCount: 5), timeout: .milliseconds(5))
   note("get memory")
-  if let gift = try? gear.gifts.get(timeout: .milliseconds(5)), gift.byteCount != 5 { gear.wrong.value += 1 }
+  if let gift = try? gear.gifts.get(timeout: .milliseconds(5)) {
+    // The memory itself says whether somebody has had it.
+    if gift.byteCount != 5 || gift[0] != 0 { gear.wrong.value += 1 }
+    gift[0] = 1
+  }
   note("lock")
   gear.lock.withLock(repair: { _ in gear.pair[1] = gear.pair[0] }) {
     if gear.pair[0] != gear.pair[1] { gear.wrong.value += 1 }
@@ -50,11 +68,7 @@ private func useAll(_ gear: StormGear, _ number: Int, note: (String) -> Void = {
 }
 
 private func beVictim(_ gear: StormGear) throws {
-  var number = 0
-  while true {
-    try useAll(gear, number)
-    number += 1
-  }
+  while true { try useAll(gear) }
 }
 
 /// The storm, in a process of its own so that what is left can be counted.
@@ -65,10 +79,12 @@ private func storm(_ seconds: Double) throws -> StormReport {
     first.start()
     _ = try first.join()
   }
-  let before = openDescriptors()
+  let before = openDescriptors(), mappings = sharedMappings()
   try storm(seconds, &report)
-  for _ in 0..<100_000 where openDescriptors() != before { spindle_yield() }
+  for _ in 0..<100_000 where openDescriptors() != before || sharedMappings() > mappings { spindle_yield() }
   report.left = openDescriptors().filter { before[$0.key] != $0.value }.map { "\($0.key) -> \($0.value)" }
+  report.left += children(named: "(").map { "process \($0)" }
+  if sharedMappings() > mappings { report.left.append("\(sharedMappings() - mappings) mappings") }
   return report
 }
 
@@ -86,7 +102,7 @@ private func storm(_ seconds: Double, _ report: inout StormReport) throws {
     // Some rounds of our own between two deaths: nobody who lives may be held up for long.
     for _ in 0..<Int.random(in: 1...6, using: &random) {
       var doing = "", begun = clock.now
-      try useAll(gear, report.rounds) { next in
+      try useAll(gear) { next in
         let now = clock.now,
           spent = Double((now - begun).components.attoseconds) * 1e-18 + Double((now - begun).components.seconds)
         if spent > report.longestStall { (report.longestStall, report.longestAt) = (spent, doing) }
@@ -105,7 +121,7 @@ private func storm(_ seconds: Double, _ report: inout StormReport) throws {
     _ = try? victim.join()
   }
   // All that is shared still works, whole.
-  while let sealed = try gear.queue.tryGet() { if !sealed.isWhole { report.wrong += 1 } }
+  while let sealed = try gear.queue.tryGet() { gear.took(sealed) }
   for _ in 0..<3 where !gear.semaphore.acquire(timeout: .seconds(10)) { report.wrong += 1 }
   if !gear.lock.acquire(timeout: .seconds(10)) { report.wrong += 1 }
   gear.barrier.reset()

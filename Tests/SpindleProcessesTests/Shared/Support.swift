@@ -38,13 +38,16 @@ func taskRefusal<Result>(_ body: () async throws -> Result) async -> QueueError?
 }
 
 /// The mappings of shared queues that this process has now.
-func queueMappings() -> Int {
+func queueMappings() -> Int { sharedMappings(named: "spindle-queue") }
+
+/// How many pieces of memory this process shares with others, or did.
+func sharedMappings(named label: String = "/memfd:spindle") -> Int {
   var count = 0
   guard let file = unsafe fopen("/proc/self/maps", "r") else { return -1 }
   defer { unsafe fclose(file) }
   var line = [CChar](repeating: 0, count: 4096)
   while unsafe fgets(&line, Int32(line.count), file) != nil {
-    if unsafe strstr(line, "spindle-queue") != nil { count += 1 }
+    if unsafe strstr(line, label) != nil { count += 1 }
   }
   return count
 }
