@@ -1,4 +1,5 @@
 import CSpindle
+import CSpindleTesting
 import Glibc
 import SpindleTestSupport
 
@@ -42,7 +43,11 @@ final class Program {
     var argv = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
     // One each: of two, the runtime takes the last and the C library the first.
     let backtrace = environment.contains { $0.hasPrefix("SWIFT_BACKTRACE=") } ? [] : ["SWIFT_BACKTRACE=enable=no"]
-    let variables = environment + ["PATH=/usr/bin:/bin"] + backtrace
+    // What a sanitizer was told goes for all that the tests start.
+    let options = ["ASAN_OPTIONS", "TSAN_OPTIONS"].compactMap { (name: String) -> String? in
+      unsafe spindle_test_setting(name).map { unsafe "\(name)=\(String(cString: $0))" }
+    }
+    let variables = environment + ["PATH=/usr/bin:/bin"] + backtrace + options
     var envp = unsafe variables.map { unsafe strdup($0) } + [nil]
     defer { unsafe (argv + envp).forEach { unsafe free($0) } }
     var pid: pid_t = 0
