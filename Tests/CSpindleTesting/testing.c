@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -160,6 +161,27 @@ void spindle_watchdog_stop(spindle_watchdog *dog) {
 }
 
 const char *spindle_test_setting(const char *name) { return getenv(name); }
+
+int32_t spindle_trace(int32_t process) {
+  int ends[2];
+  if (pipe(ends) != 0) return -1;
+  pid_t tracer = fork();
+  if (tracer == 0) {
+    // System calls only: this is a copy of a process with threads.
+    char result = ptrace(PTRACE_SEIZE, process, NULL, NULL) == 0;
+    (void)!write(ends[1], &result, 1);
+    for (;;) pause();
+  }
+  char result = 0;
+  int traces = tracer > 0 && read(ends[0], &result, 1) == 1 && result;
+  close(ends[0]);
+  close(ends[1]);
+  if (tracer > 0 && !traces) {
+    kill(tracer, SIGKILL);
+    waitpid(tracer, NULL, 0);
+  }
+  return traces ? tracer : -1;
+}
 
 // --- What the threads of this process do -----------------------------------------------------
 

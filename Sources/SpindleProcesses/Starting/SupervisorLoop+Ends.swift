@@ -6,6 +6,7 @@ extension SupervisorLoop {
   mutating func end(_ id: UInt64) {
     read(id, limit: .max)
     let child = remove(id)
+    traced.remove(id)
     let worker = child.worker
     let (status, peak, isKilled) = worker.state.withLock { state in
       let status = WorkerProcess.look(&state, worker.options.processGroup) ?? .unknown

@@ -63,6 +63,10 @@ struct SupervisorLoop {
   /// By the tags of their pipes. A program that a child has started may keep one open beyond the child's end.
   var outputs: [UInt64: LabelledOutput] = [:]
   var ended: [Ended] = []
+  /// Children that are dead and not yet ours to reap, because somebody traces them: a debugger, or a sanitizer at their exit. The kernel
+  /// hands them over when that lets go of them, and tells it to nobody who has looked before.
+  var traced: Set<UInt64> = []
+  private static let tracedInterval: Int32 = 10
   /// How many children have not said hello: while there are none, no wait needs a limit.
   var awaited = 0
 
@@ -146,16 +150,24 @@ struct SupervisorLoop {
       }
       guard children[id] != nil else { continue }  // ended earlier in this batch
       if event.tag == Tag.pidfd(id) {
-        end(id)
+        if children[id]!.worker.exitStatus != nil { end(id) } else { watchTraced(id) }
       } else {
         if event.ready & UInt32(spindle_ready_write.rawValue) != 0 { write(id) }
         read(id, limit: 64)
       }
     }
+    for id in traced where children[id]!.worker.exitStatus != nil { end(id) }
     if awaited > 0 { killSilent() }
   }
 
+  private mutating func watchTraced(_ id: UInt64) {
+    traced.insert(id)
+    // It stays readable, and must not keep this thread awake.
+    _ = spindle_epoll_set(epoll!.number, children[id]!.pidfd!.number, Tag.pidfd(id), 0, false)
+  }
+
   private func millisecondsUntilDeadline() -> Int32 {
+    if !traced.isEmpty { return Self.tracedInterval }
     guard awaited > 0 || !ended.isEmpty else { return -1 }
     let silent = children.values.lazy.filter(\.isSilent).map(\.helloDeadline.nanoseconds).min()
     let earliest = min(silent ?? .max, ended.lazy.map(\.deadline.nanoseconds).min() ?? .max)

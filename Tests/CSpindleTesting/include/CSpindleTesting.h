@@ -23,6 +23,10 @@ void spindle_each_thread(void (*line)(void *context, const char *text), void *co
 /// The value of an environment variable, or NULL.
 const char *spindle_test_setting(const char *name);
 
+/// A process that traces another, as a debugger does: returns its number, or -1 where that is not allowed. It lets go of the other
+/// when it is killed.
+int32_t spindle_trace(int32_t process);
+
 /// The kernel's name of the calling thread.
 void spindle_test_thread_name(char *name, size_t capacity);
 

@@ -1,4 +1,5 @@
 import CSpindle
+import CSpindleTesting
 import Glibc
 import Spindle
 import SpindleProcesses
@@ -99,6 +100,23 @@ private func waitForEver() { while true { pause() } }
     let peak = try #require(error.peakResidentMemory)
     #expect(peak >= size << 20 && peak < (size + 1000) << 20)
     #expect(error.description.contains("MiB of memory"))
+  }
+
+  @Test(arguments: StartMethod.allCases)
+  func `the end of a process that is being traced is told when it can be reaped`(method: StartMethod) throws {
+    let child = ChildProcess(target: waitForEver, startMethod: method)
+    child.start()
+    let pid = try #require(child.pid)
+    let tracer = spindle_trace(pid)
+    guard tracer > 0 else { return child.kill() }  // not allowed here
+    child.kill()
+    // Dead, and the tracer's.
+    eventually { statusLine(pid).contains(") Z") }
+    kill(tracer, SIGKILL)
+    waitpid(tracer, nil, 0)
+    let error = #expect(throws: WorkerDiedError.self) { try child.join() }
+    #expect(error?.exitStatus == .signalled(SIGKILL))
+    #expect(!zombies().contains(pid))
   }
 
   @Test(arguments: NoChildLeftTests.methods)
