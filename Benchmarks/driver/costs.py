@@ -18,7 +18,7 @@ PROGRAM = os.path.join(contenders.HERE, ".build/release/operations")
 WATCHED = [
     ("retain/release", r"swift_(retain|release|bridgeObject|unknownObject)"),
     ("exclusivity", r"swift_(begin|end)Access"),
-    ("metadata", r"swift_(getGenericMetadata|getTypeByMangledName|getWitnessTable|checkMetadataState|getAssociated)"),
+    ("metadata", r"_?swift_(getGenericMetadata|getTypeByMangledName|getWitnessTable|checkMetadataState|getAssociated)"),
     ("futex, yield", r"(spindle_wait|spindle_wake|spindle_yield)$"),
 ]
 

@@ -14,6 +14,6 @@ public final class LIFOQueue<Element: ~Copyable>: BlockingQueue<Element>, @unche
     let stack = Shared(Stack<Element>())
     super.init(
       kind: .locked, capacity: capacity,
-      store: LockedStore(insert: { stack.value.insert($0) }, remove: { stack.value.remove() }))
+      store: LockedStore(insert: { unsafe stack.value.insert($0) }, remove: { unsafe stack.value.remove() }))
   }
 }

@@ -17,7 +17,7 @@ public final class PriorityQueue<Element>: BlockingQueue<Element>, @unchecked Se
     let heap = Shared(StableHeap<Element>(by: precedes))
     super.init(
       kind: .locked, capacity: capacity,
-      store: LockedStore(insert: { heap.value.insert($0) }, remove: { heap.value.remove() }))
+      store: LockedStore(insert: { unsafe heap.value.insert($0) }, remove: { unsafe heap.value.remove() }))
   }
 }
 

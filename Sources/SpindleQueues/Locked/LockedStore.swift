@@ -8,24 +8,24 @@ import Synchronization
 // SAFETY: the closures and what they capture are used only with `lock` held.
 @usableFromInline
 final class LockedStore<Element: ~Copyable>: @unchecked Sendable {
-  private let lock = RawLock()
-  private let insert: (consuming Element) -> Void
-  private let remove: () -> Element
+  @usableFromInline let lock = RawLock()
+  @usableFromInline let insert: (consuming Element) -> Void
+  @usableFromInline let remove: () -> Element
 
-  @usableFromInline
+  @inlinable
   init(insert: @escaping (consuming Element) -> Void, remove: @escaping () -> Element) {
     self.insert = insert
     self.remove = remove
   }
 
-  @usableFromInline
+  @inlinable
   func put(_ item: inout Element?, _ state: borrowing QueueState) -> Attempt {
     lock.acquire()
     let tail = state.tail.load(ordering: .relaxed)
     let result: Attempt
     if tail & QueueState.shutBit != 0 {
       result = .shutDown
-    } else if state.capacity > 0, state.count >= state.capacity {
+    } else if state.capacity > 0, Int((tail &- state.head.load(ordering: .relaxed)) &>> 1) >= state.capacity {
       result = .mustWait
     } else {
       insert(item.take()!)
@@ -37,7 +37,7 @@ final class LockedStore<Element: ~Copyable>: @unchecked Sendable {
     return result
   }
 
-  @usableFromInline
+  @inlinable
   func take(_ item: inout Element?, _ state: borrowing QueueState) -> Attempt {
     lock.acquire()
     let head = state.head.load(ordering: .relaxed)
@@ -55,10 +55,11 @@ final class LockedStore<Element: ~Copyable>: @unchecked Sendable {
 }
 
 /// A value that several closures share.
+// SAFETY: they run with a lock held, and none of them inside another.
 @usableFromInline
 final class Shared<Value: ~Copyable> {
-  @usableFromInline var value: Value
+  @exclusivity(unchecked) @usableFromInline var value: Value
 
   @inlinable
-  init(_ value: consuming Value) { self.value = value }
+  init(_ value: consuming Value) { unsafe self.value = value }
 }
