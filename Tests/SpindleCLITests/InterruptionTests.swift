@@ -62,4 +62,18 @@ import Testing
     let json = try JSONValue(parsing: result.output)
     #expect(json["files"] == 1 && json["words"] == 1 && json["bytes"] == .number(Double(64 << 20)))
   }
+
+  @Test func `workers that do nothing but die leave the main process to count`() throws {
+    let scratch = Scratch()
+    let path = scratch.file("holes", "begin ")
+    #expect(unsafe truncate(path, 64 << 20) == 0)
+    let program = try SpindleProgram(["wordcount", "--mode", "processes", "--workers", "2", "--json", path])
+    while !program.hasEnded {
+      for child in program.children { _ = kill(child, SIGKILL) }
+    }
+    let result = program.wait()
+    #expect(result.status == 0 && result.errors.contains("its files are counted by the main process"))
+    let json = try JSONValue(parsing: result.output)
+    #expect(json["files"] == 1 && json["words"] == 1 && json["bytes"] == .number(Double(64 << 20)))
+  }
 }

@@ -84,6 +84,12 @@ final class SpindleProgram {
     return Result(status: status!, output: Self.contents(output), errors: Self.contents(errors))
   }
 
+  /// Whether it has ended; it stays there for `wait`.
+  var hasEnded: Bool {
+    var info = unsafe siginfo_t()
+    return unsafe waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_signo != 0
+  }
+
   /// Whether it has a file open now.
   func hasOpened(_ path: String) -> Bool {
     entries("/proc/\(pid)/fd").contains { descriptor in

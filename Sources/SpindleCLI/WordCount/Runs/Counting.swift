@@ -1,21 +1,19 @@
 /// What a worker has counted, ready to be handed to another process.
-package struct Counted: Codable, Sendable {
-  package var words: WordCounts
-  package var bytes: Int
+struct Counted: Codable, Sendable {
+  var words: WordCounts
+  var bytes: Int
   /// Pieces that begin a file.
-  package var files: Int
-  package var problems: [FileProblem]
+  var files: Int
+  var problems: [FileProblem]
 }
 
 /// One worker's counting: a counter, and what could not be read.
 // SAFETY: one thread at a time has it: the worker's, then that of who adds it up, who has waited for the worker's end.
-package final class Counting: @unchecked Sendable {
+final class Counting: @unchecked Sendable {
   private var counter = PieceCounter()
-  package private(set) var bytes = 0
-  package private(set) var files = 0
+  private(set) var bytes = 0
+  private(set) var files = 0
   private var problems: [FileProblem] = []
-
-  package init() {}
 
   /// Counts a piece and says how many bytes of it there were.
   func count(_ piece: Piece, isCounting: Bool = true, shouldStop: () -> Bool = { false }) -> Int {
@@ -64,7 +62,7 @@ package final class Counting: @unchecked Sendable {
   }
 
   /// The end of a run in which `found` files were found, with other `problems` on the way.
-  package func result(
+  func result(
     _ work: Work, found: Int, problems others: [FileProblem]
   ) -> (summary: WordSummary, outcome: RunOutcome) {
     let unread = Set(problems.map(\.path))
@@ -77,7 +75,7 @@ package final class Counting: @unchecked Sendable {
 }
 
 /// What is to be counted, and by how many.
-package struct Work: Sendable {
+struct Work: Sendable {
   let paths: [FilePath]
   let workers: Int
   let top: Int
@@ -85,25 +83,13 @@ package struct Work: Sendable {
   /// So many batches wait in a queue at most: 256 MB of files as a rule, some megabytes of paths.
   ///
   /// As many as cost nothing: a finder that is let in for one batch at a time is woken for each, and takes a core from who counts.
-  let queueCapacity: Int
+  static let queueCapacity = 256
   let shouldStop: @Sendable () -> Bool
-
-  package init(
-    paths: [FilePath], workers: Int, top: Int, tally: Tally = Tally(), queueCapacity: Int = 256,
-    shouldStop: @escaping @Sendable () -> Bool
-  ) {
-    self.paths = paths
-    self.workers = workers
-    self.top = top
-    self.tally = tally
-    self.queueCapacity = queueCapacity
-    self.shouldStop = shouldStop
-  }
 }
 
 /// What a run met besides words.
-package struct RunOutcome: Equatable, Sendable {
-  package var files: Int
-  package var bytes: Int
-  package var problems: [FileProblem]
+struct RunOutcome: Equatable, Sendable {
+  var files: Int
+  var bytes: Int
+  var problems: [FileProblem]
 }

@@ -5,7 +5,7 @@ import Spindle
 ///
 /// What a worker that died had not handed over is counted here: what killed that one, the system short of memory say,
 /// need not lose a count.
-package func countOnProcesses(_ work: Work, into counting: Counting) -> Search {
+func countOnProcesses(_ work: Work, into counting: Counting) -> Search {
   let batches = SharedBatches(work)
   let finder = findFiles(work, into: batches)
   withProcessPool(maxWorkers: work.workers) { pool in
@@ -88,7 +88,7 @@ private final class SharedBatches: BatchQueue {
   private let given = Guarded<(batches: [Int: Batch], count: Int)>(([:], 0))
 
   init(_ work: Work) {
-    queue = SharedQueue(capacity: work.queueCapacity)
+    queue = SharedQueue(capacity: Work.queueCapacity)
     tally = work.tally
   }
 

@@ -3,7 +3,7 @@ import Spindle
 /// One thread finds the files and hands them through a bounded queue to the threads of a pool. Each of those has a table
 /// of its own; the tables are added up at the end.
 func countOnThreads(_ work: Work, into counting: Counting, isCounting: Bool = true) -> Search {
-  let queue = Queue<Batch>(capacity: work.queueCapacity)
+  let queue = Queue<Batch>(capacity: Work.queueCapacity)
   let finder = findFiles(work, into: queue)
   withThreadPool(maxWorkers: work.workers, threadNamePrefix: "counter") { pool in
     let parts = (0..<work.workers).map { _ in
