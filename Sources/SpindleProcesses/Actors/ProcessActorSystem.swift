@@ -19,9 +19,9 @@ internal import SpindleGround
 /// `RemoteError`; cancelling the caller's task cancels the method's.
 ///
 /// A crash of the actor's process is a `WorkerDiedError` of the calls that were running, and of all that follow; nothing else is
-/// harmed. (Who asks long after, when hundreds of others have ended since, gets a `ProcessActorError`.) References are `Codable`: pass them to other actors of the system, whatever process those live in, also
-/// references to actors of this process. An actor lives as long as anybody has a reference to it. The processes are ended by
-/// `shutdown()`, and in any case with the program.
+/// harmed. (Who asks long after, when hundreds of others have ended since, gets a `ProcessActorError`.) References are `Codable`:
+/// pass them to other actors of the system, whatever process those live in, also references to actors of this process. An actor
+/// lives as long as anybody has a reference to it. The processes are ended by `shutdown()`, and in any case with the program.
 public final class ProcessActorSystem: DistributedActorSystem, @unchecked Sendable {
   public typealias ActorID = ProcessActorID
   public typealias InvocationEncoder = ProcessActorInvocationEncoder
