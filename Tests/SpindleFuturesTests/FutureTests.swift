@@ -142,6 +142,27 @@ import Testing
     }
   }
 
+  /// An optimiser that does not see the object leave the function would make it on the stack.
+  @Test func whatAJobCapturesOutlivesTheFunctionThatSubmitsIt() throws {
+    final class Number: Sendable {
+      let value: Int
+      init(_ value: Int) { self.value = value }
+    }
+    let gate = Event()
+    try withThreadPool(maxWorkers: 2) { pool in
+      let futures = (0..<1000).map { index in
+        let number = Number(index)
+        return pool.submit {
+          gate.wait()
+          return number.value
+        }
+      }
+      gate.set()
+      let sum = try futures.reduce(0) { try $0 + $1.result() }
+      #expect(sum == 499_500)
+    }
+  }
+
   @Test func aResultOutlivesAFutureThatNobodyKeeps() throws {
     // So large that its memory is gone at once when it is freed too early.
     func made(_ count: Int) -> Future<[UInt8]> {

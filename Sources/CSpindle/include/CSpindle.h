@@ -179,6 +179,10 @@ struct spindle_closure {
 /// One more reference to a Swift object that no other thread knows yet: without an atomic instruction.
 void spindle_retain_unshared(void *object);
 
+/// The same address, of which Swift's compiler does not know what lies there. A reference that it sees being stored where plain words
+/// were declared does not count as one for it: it would take the object for one that never leaves the function, and free it at its end.
+static inline void *spindle_untyped(void *address) { return address; }
+
 /// Calls it as Swift does. Neither retains nor releases what it captured, which may lie on another thread's stack.
 static inline void spindle_call_closure(struct spindle_closure closure) {
   typedef __attribute__((swiftcall)) void (*body)(__attribute__((swift_context)) const void *context);

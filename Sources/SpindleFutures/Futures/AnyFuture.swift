@@ -30,7 +30,7 @@ public class AnyFuture: @unchecked Sendable {
 
   deinit {
     switch state.load(ordering: .relaxed) & Self.stages {
-    case Self.pending: unsafe content.dropWork()
+    case Self.pending: dropWork()
     case Self.failed: unsafe place.assumingMemoryBound(to: (any Error).self).deinitialize(count: 1)
     default: break
     }
@@ -99,7 +99,7 @@ public class AnyFuture: @unchecked Sendable {
     }
     switch leave(Self.pending, for: Self.cancelled) {
     case nil:
-      unsafe content.dropWork()
+      dropWork()
       announce()
       return true
     case Self.cancelled: return true
@@ -164,7 +164,7 @@ public class AnyFuture: @unchecked Sendable {
   @discardableResult
   final func failUnbegun(_ error: any Error) -> Bool {
     guard begin() else { return false }
-    unsafe content.dropWork()
+    dropWork()
     put(failure: error)
     publish(Self.failed)
     return true

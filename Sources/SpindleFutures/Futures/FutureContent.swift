@@ -1,3 +1,5 @@
+import CSpindle
+
 /// What a future holds: in turn its work, nothing, and the value or the error.
 ///
 /// Four words and no enum with a `Value` in it: the compiler would destroy that by way of run-time metadata, which costs more than
@@ -25,30 +27,30 @@
     @inlinable @inline(__always)
     init(_ body: __owned @escaping (AnyFuture) -> Void) { self.body = body }
   }
-
-  /// Releases the work of a future that has not begun, if it has some.
-  mutating func dropWork() {
-    let old = words
-    words = (0, 0, 0, 0)
-    // The first word of a closure is its code. The second is the object with what it captured, 0 for nothing.
-    for (code, context) in [(old.0, old.1), (old.2, old.3)] where code != 0 && context != 0 {
-      unsafe Unmanaged<AnyObject>.fromOpaque(UnsafeRawPointer(bitPattern: context)!).release()
-    }
-  }
 }
 
 extension AnyFuture {
-  /// Where the content lies: in a stored property, which stays where it is. For who owns it: those who read an ended future may
-  /// be several, and this counts as a modification.
+  /// Where the content lies: in a stored property, which stays where it is. Everything is written and read by way of this address,
+  /// behind which the compiler sees no words.
   @inlinable @inline(__always)
   final var place: UnsafeMutableRawPointer {
-    unsafe withUnsafeMutablePointer(to: &content.words) { UnsafeMutableRawPointer($0) }
+    unsafe spindle_untyped(withUnsafeMutablePointer(to: &content.words) { UnsafeMutableRawPointer($0) })
   }
 
   /// Where the closure lies that does the work of a pending future.
   @inlinable @inline(__always)
   final var runnerPlace: UnsafeMutablePointer<FutureContent.Runner> {
     unsafe (place + MemoryLayout<(UInt, UInt)>.size).assumingMemoryBound(to: FutureContent.Runner.self)
+  }
+
+  /// Releases the work of a future that has not begun, if it has some.
+  final func dropWork() {
+    let words = unsafe place.assumingMemoryBound(to: UInt.self)
+    // The first word of a closure is its code. The second is the object with what it captured, 0 for nothing.
+    if unsafe words[0] == 0 { return }
+    for context in unsafe [words[1], words[3]] where context != 0 {
+      unsafe Unmanaged<AnyObject>.fromOpaque(UnsafeRawPointer(bitPattern: context)!).release()
+    }
   }
 
   /// Nothing lies here before.
@@ -62,7 +64,7 @@ extension AnyFuture {
   final var failure: any Error {
     // A pointer keeps nothing alive: a future that is a mere temporary could end before the error is copied.
     defer { extendLifetime(self) }
-    return unsafe withUnsafePointer(to: content.words) { unsafe UnsafeRawPointer($0).assumingMemoryBound(to: (any Error).self).pointee }
+    return unsafe place.assumingMemoryBound(to: (any Error).self).pointee
   }
 }
 
@@ -81,17 +83,17 @@ extension Future {
     MemoryLayout<Value>.size <= MemoryLayout<FutureContent>.size && MemoryLayout<Value>.alignment <= MemoryLayout<UInt>.alignment
   }
 
-  /// Where the value lies, or is to lie: for who owns the content.
+  /// Where the value lies, or is to lie.
   @inlinable @inline(__always)
   final var valuePlace: UnsafeMutablePointer<Value> {
     if Self.fits { return unsafe place.assumingMemoryBound(to: Value.self) }
-    return unsafe UnsafeMutablePointer(bitPattern: content.words.0).unsafelyUnwrapped
+    return unsafe place.assumingMemoryBound(to: UnsafeMutablePointer<Value>.self).pointee
   }
 
   /// Nothing lies here before.
   @inlinable @inline(__always)
   final func put(_ value: __owned Value) {
-    if !Self.fits { unsafe content.words.0 = UInt(bitPattern: UnsafeMutablePointer<Value>.allocate(capacity: 1)) }
+    if !Self.fits { unsafe place.initializeMemory(as: UnsafeMutablePointer<Value>.self, to: .allocate(capacity: 1)) }
     unsafe valuePlace.initialize(to: value)
   }
 
@@ -100,8 +102,7 @@ extension Future {
   final var value: Value {
     // As for `failure`.
     defer { extendLifetime(self) }
-    if !Self.fits { return unsafe UnsafePointer<Value>(bitPattern: content.words.0).unsafelyUnwrapped.pointee }
-    return unsafe withUnsafePointer(to: content.words) { unsafe UnsafeRawPointer($0).assumingMemoryBound(to: Value.self).pointee }
+    return unsafe valuePlace.pointee
   }
 
   /// At the end of a future that has a value.

@@ -23,7 +23,7 @@ import CSpindle
   init(_ body: consuming @escaping @Sendable () -> Void) {
     let closure = Closure(body: body)
     unsafe withUnsafeMutablePointer(to: &self) {
-      _ = unsafe UnsafeMutableRawPointer($0).initializeMemory(as: Closure.self, to: closure)
+      _ = unsafe spindle_untyped($0).initializeMemory(as: Closure.self, to: closure)
     }
   }
 
@@ -34,7 +34,7 @@ import CSpindle
   private consuming func closure() -> Closure {
     var words = self
     return unsafe withUnsafeMutablePointer(to: &words) {
-      unsafe UnsafeMutableRawPointer($0).assumingMemoryBound(to: Closure.self).move()
+      unsafe spindle_untyped($0).assumingMemoryBound(to: Closure.self).move()
     }
   }
 
