@@ -30,8 +30,9 @@ import CSpindle
 }
 
 extension AnyFuture {
-  /// Where the content lies: in a stored property, which stays where it is. Everything is written and read by way of this address,
-  /// behind which the compiler sees no words.
+  /// Where the content lies: in a stored property, which stays where it is. Everything is written by way of this address, behind
+  /// which the compiler sees no words. For who owns it: those who read an ended future may be several, and this counts as a
+  /// modification.
   @inlinable @inline(__always)
   final var place: UnsafeMutableRawPointer {
     unsafe spindle_untyped(withUnsafeMutablePointer(to: &content.words) { UnsafeMutableRawPointer($0) })
@@ -64,7 +65,7 @@ extension AnyFuture {
   final var failure: any Error {
     // A pointer keeps nothing alive: a future that is a mere temporary could end before the error is copied.
     defer { extendLifetime(self) }
-    return unsafe place.assumingMemoryBound(to: (any Error).self).pointee
+    return unsafe withUnsafePointer(to: content.words) { unsafe UnsafeRawPointer($0).assumingMemoryBound(to: (any Error).self).pointee }
   }
 }
 
@@ -102,7 +103,8 @@ extension Future {
   final var value: Value {
     // As for `failure`.
     defer { extendLifetime(self) }
-    return unsafe valuePlace.pointee
+    if !Self.fits { return unsafe UnsafePointer<Value>(bitPattern: content.words.0).unsafelyUnwrapped.pointee }
+    return unsafe withUnsafePointer(to: content.words) { unsafe UnsafeRawPointer($0).assumingMemoryBound(to: Value.self).pointee }
   }
 
   /// At the end of a future that has a value.
