@@ -35,7 +35,7 @@ public struct ProcessActorInvocationEncoder: DistributedTargetInvocationEncoder 
 public struct ProcessActorInvocationDecoder: DistributedTargetInvocationDecoder {
   public typealias SerializationRequirement = any Codable & Sendable
 
-  let bytes: [UInt8]
+  let message: ReceivedMessage
   var place: Int
   let generics: [Any.Type]
   let attachments: AttachmentList
@@ -44,7 +44,7 @@ public struct ProcessActorInvocationDecoder: DistributedTargetInvocationDecoder 
   public mutating func decodeGenericSubstitutions() throws -> [Any.Type] { generics }
 
   public mutating func decodeNextArgument<Argument: Codable & Sendable>() throws -> Argument {
-    try unsafe bytes.withUnsafeBytes { bytes in
+    try unsafe message.frame.bytes.withUnsafeBytes { bytes in
       var reader = unsafe WireReader(bytes, from: place, attachments: attachments, actors: context)
       let value = try reader.decode(Argument.self)
       place = reader.offset
@@ -74,19 +74,22 @@ final class ActorReplyDraft: @unchecked Sendable {
   let attachments = AttachmentList()
   private let writer: WireWriter
 
+  private let head: ActorMessageHead
+  private let start: Int
+
   init(_ head: ActorMessageHead, _ system: ProcessActorSystem) {
+    self.head = head
     context = ActorContext(system, peer: head.to)
     writer = WireWriter(attachments: attachments, actors: context)
-    write(head)
+    start = Self.write(head, ActorNames(), to: writer)
   }
 
-  private func write(_ head: ActorMessageHead) {
-    // Plain numbers, which always can be encoded.
+  /// Plain numbers, which always can be encoded.
+  private static func write(_ head: ActorMessageHead, _ names: ActorNames, to writer: borrowing WireWriter) -> Int {
     try? writer.encode(head)
-    start = writer.count
+    try? writer.encode(names)
+    return writer.count
   }
-
-  private var start = 0
 
   func write(_ kind: ReplyKind) throws { try writer.encode(kind) }
 
@@ -102,5 +105,15 @@ final class ActorReplyDraft: @unchecked Sendable {
     writer.append(errorReply(error))
   }
 
-  var frame: ControlFrame { ControlFrame(kind: .actorReply, bytes: writer.bytes, descriptors: attachments.toSend) }
+  var frame: ControlFrame {
+    let names = context.names
+    var bytes = writer.bytes
+    if !names.keys.isEmpty {
+      let front = WireWriter()
+      _ = Self.write(head, names, to: front)
+      unsafe writer.withBytes { unsafe front.append(UnsafeRawBufferPointer(rebasing: $0[start...])) }
+      bytes = front.bytes
+    }
+    return ControlFrame(kind: .actorReply, bytes: bytes, descriptors: attachments.toSend)
+  }
 }

@@ -4,7 +4,8 @@
 ///     configuration (first message)   parent to child: its place in the tree
 ///     call, make                      call a method of an actor; make an actor. Both are answered by a reply
 ///     cancel                          the caller of a call was cancelled
-///     retain, release                 see ActorLease
+///     retain, release,                see ActorLease
+///     settle, settled
 ///     died                            over every link: a process has ended, with what it had
 ///     farewell                        child to parent: nobody knows an actor of mine any more
 ///     dismissal                       parent to child: end
@@ -19,6 +20,8 @@ extension ControlFrame.Kind {
   static let actorNodeDied = message(8)
   static let actorFarewell = message(9)
   static let actorDismissal = message(10)
+  static let actorSettle = message(11)
+  static let actorSettled = message(12)
 }
 
 struct ActorConfiguration: Codable, Sendable {
@@ -64,13 +67,13 @@ struct ActorMessageHead: DirectlyCoded, Hashable, Sendable {
 }
 
 extension NodeName {
-  fileprivate func put(into state: EncodingState) {
+  func put(into state: EncodingState) {
     state.putInteger(root)
     state.putVarint(path.count)
     for step in path { state.putVarint(Int(step)) }
   }
 
-  fileprivate static func take(from state: DecodingState, at place: inout Int) -> NodeName? {
+  static func take(from state: DecodingState, at place: inout Int) -> NodeName? {
     guard let root = state.takeInteger(UInt64.self, at: &place), let count = state.takeVarint(at: &place), count <= 64
     else { return nil }
     var name = NodeName(root: root)
@@ -80,13 +83,6 @@ extension NodeName {
     }
     return name
   }
-}
-
-/// So many more or fewer times `holder` was told the name of an actor of the process the message goes to.
-struct ActorCount: Codable, Sendable {
-  var actor: UInt64
-  var holder: NodeName
-  var count: Int
 }
 
 /// A process of the tree has ended.

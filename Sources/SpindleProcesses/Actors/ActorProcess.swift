@@ -74,11 +74,16 @@ public final class ActorProcess: Sendable, CustomStringConvertible {
 
   package func awaitEnd() async {
     // Not cancelled with the caller: what was begun is brought to its end.
+    await Task.detached { [ended] in _ = try? await ended.wait("the end of a process of actors") }.value
+  }
+
+  /// Waits for an end that was asked for. It has some seconds for it.
+  func awaitDismissal() async {
     await Task.detached { [ended, self] in
       if (try? await ended.wait("the end of a process of actors", until: Deadline(after: .seconds(5)))) == true { return }
       kill()
-      _ = try? await ended.wait("the end of a killed process of actors")
     }.value
+    await awaitEnd()
   }
 
   /// The kernel's number of the process; nil until it has been started.
@@ -94,7 +99,7 @@ public final class ActorProcess: Sendable, CustomStringConvertible {
   /// `ProcessActorError`. If it does not end by itself within some seconds it is killed.
   public func shutdown() async {
     dismiss()
-    await awaitEnd()
+    await awaitDismissal()
   }
 
   /// Asks the process to end (SIGTERM), which ends it unless its code has a handler.

@@ -5,8 +5,8 @@ internal import Distributed
 /// It is kept alive while they do; else only by who holds it here. Everything is under the system's lock, but `perform`.
 // SAFETY: as said.
 class AnyHostedActor: @unchecked Sendable {
-  /// How often which process was told its name.
-  var holders: [NodeName: Int] = [:]
+  /// How often which process was told its name, and by which.
+  var holders: [NodeName: [NodeName: Int]] = [:]
 
   var actor: (any DistributedActor)? { nil }
   /// The type in which the caller believes must be this one: Swift finds the method by its name alone.

@@ -29,7 +29,7 @@ extension ProcessActorSystem {
 
   func call(
     _ key: ActorKey, _ type: Any.Type, _ target: RemoteCallTarget, _ contents: InvocationEncoder.Contents
-  ) async throws -> ControlFrame {
+  ) async throws -> ReceivedMessage {
     try await ask(key.node, .actorCall, "\(target)", contents) { writer in
       try writer.encode(key.number)
       try writer.encode(actorTypeMark(type))
@@ -42,7 +42,7 @@ extension ProcessActorSystem {
   private func ask(
     _ place: NodeName, _ kind: ControlFrame.Kind, _ title: String, _ contents: InvocationEncoder.Contents,
     front: (borrowing WireWriter) throws -> Void
-  ) async throws -> ControlFrame {
+  ) async throws -> ReceivedMessage {
     try Task.checkCancellation()
     let number = state.withLock { state in
       state.lastCall += 1
@@ -51,6 +51,7 @@ extension ProcessActorSystem {
     let head = ActorMessageHead(to: place, from: node, number: number)
     let writer = WireWriter(capacity: contents.arguments.count + 256)
     try writer.encode(head)
+    try writer.encode(contents.context.names)
     try front(writer)
     unsafe contents.arguments.withBytes { unsafe writer.append($0) }
     let frame = ControlFrame(kind: kind, bytes: writer.bytes, descriptors: contents.attachments.toSend)
@@ -93,13 +94,10 @@ extension ProcessActorSystem {
   }
 
   /// Reads a reply: the result, or the error that is thrown.
-  func read<R>(_ reply: ControlFrame, _ body: (inout WireReader) throws -> R) throws -> R {
-    let attachments = AttachmentList(receivedWith: reply)
+  func read<R>(_ reply: ReceivedMessage, _ body: (inout WireReader) throws -> R) throws -> R {
+    let attachments = AttachmentList(receivedWith: reply.frame)
     defer { attachments.closeRest() }
-    let context = ActorContext(self)
-    return try unsafe reply.bytes.withUnsafeBytes { bytes in
-      var reader = unsafe WireReader(bytes, from: 0, attachments: attachments, actors: context)
-      _ = try reader.decode(ActorMessageHead.self)
+    return try reply.read(attachments, ActorContext(self)) { reader in
       let kind = try reader.decode(ReplyKind.self)
       guard kind == .value else { throw try kind.error(&reader) }
       let value = try body(&reader)

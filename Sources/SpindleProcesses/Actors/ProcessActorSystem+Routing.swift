@@ -51,20 +51,31 @@ extension ProcessActorSystem {
       return post(frame, to: head.to)
     }
     switch frame.kind {
-    case .actorCall, .actorMake: host(frame, head)
+    case .actorCall, .actorMake: host(open(frame, head), head)
     case .actorReply:
+      let reply = open(frame, head)
       FaultPoint.actorReplyTaken.reach()
       // Only the called one's side can know the number; a reply to nothing is left.
       let call = state.withLock { $0.pending.removeValue(forKey: head.number) }
-      call?.continuation.resume(returning: frame)
+      call?.continuation.resume(returning: reply)
     case .actorCancel:
       let call = ActorMessageHead(to: head.to, from: head.from, number: head.number)
       let task = state.withLock { $0.running[call] }
       task??.cancel()
-    case .actorRetain: count(frame, 1)
-    case .actorRelease: count(frame, -1)
+    case .actorRetain, .actorRelease, .actorSettle, .actorSettled: count(frame, head)
     default: break
     }
+  }
+
+  /// Counts the names in it as told.
+  private func open(_ frame: ControlFrame, _ head: ActorMessageHead) -> ReceivedMessage {
+    let names: ActorNames? = try? unsafe frame.bytes.withUnsafeBytes { bytes in
+      var reader = unsafe WireReader(bytes)
+      _ = try reader.decode(ActorMessageHead.self)
+      return try reader.decode(ActorNames.self)
+    }
+    let leases = (names?.keys ?? []).compactMap { lease(for: $0, toldBy: head.from) }
+    return ReceivedMessage(frame: frame, leases: leases)
   }
 
   private func decodeDeath(_ frame: ControlFrame) -> ActorNodeDeath? {
@@ -87,17 +98,12 @@ extension ProcessActorSystem {
   /// Everyone in the tree learns of it, for anyone may wait for it or keep something for it: the news goes on over every link but the
   /// one it came by (`source`; nil: from above), behind all that the gone one had said.
   private func learn(of death: ActorNodeDeath, from source: ActorProcess?, startError: ProcessStartError? = nil) {
-    let (failed, dropped, children) = state.withLock { state in
+    let (failed, questions, dropped, children) = state.withLock { state in
       state.deaths.insert(death)
       let failed = state.pending.filter { death.node.contains($0.value.to) }
       for number in failed.keys { state.pending[number] = nil }
-      var dropped: [AnyObject?] = []
-      for actor in state.actors.values {
-        let gone = actor.holders.keys.filter { death.node.contains($0) }
-        for holder in gone { actor.holders[holder] = nil }
-        if !gone.isEmpty, actor.holders.isEmpty { dropped.append(actor.letGo()) }
-      }
-      return (failed.values, dropped, state.processes.values.map(\.self))
+      let (questions, dropped) = forget(death.node, &state)
+      return (failed.values, questions, dropped, state.processes.values.map(\.self))
     }
     for call in failed { call.continuation.resume(throwing: startError ?? death.error(call: call.title)) }
     // Released here, outside the lock: their deinitialisers are the user's.
@@ -107,6 +113,7 @@ extension ProcessActorSystem {
     let news = ControlFrame(kind: .actorNodeDied, bytes: bytes)
     for child in children where child !== source { child.send(news) }
     if source != nil, let uplink { uplink(news) }
+    ask(questions)
   }
 }
 

@@ -37,15 +37,13 @@ public final class ProcessActorSystem: DistributedActorSystem, @unchecked Sendab
   let uplink: (@Sendable (ControlFrame) -> Void)?
   let endsWhenUnused: Bool
   let state = RawGuarded(State())
-
-  struct WeakLease {
-    weak var lease: ActorLease?
-  }
+  /// Held while a number that others are told is read and sent, so that they hear of changes in order.
+  let saying = RawGuarded(())
 
   struct PendingCall {
     let to: NodeName
     let title: String
-    let continuation: CheckedContinuation<ControlFrame, any Error>
+    let continuation: CheckedContinuation<ReceivedMessage, any Error>
   }
 
   struct State {
@@ -55,7 +53,8 @@ public final class ProcessActorSystem: DistributedActorSystem, @unchecked Sendab
     var deaths = ActorDeaths()
     var actors: [UInt64: AnyHostedActor] = [:]
     var lastActor: UInt64 = 0
-    var leases: [ActorKey: WeakLease] = [:]
+    /// Actors elsewhere.
+    var known: [ActorKey: KnownActor] = [:]
     /// Calls that this process made, by their number.
     var pending: [UInt64: PendingCall] = [:]
     var lastCall: UInt64 = 0
@@ -140,6 +139,6 @@ extension ProcessActorSystem {
       return state.processes.values.map(\.self)
     }
     for process in processes { process.dismiss() }
-    for process in processes { await process.awaitEnd() }
+    for process in processes { await process.awaitDismissal() }
   }
 }

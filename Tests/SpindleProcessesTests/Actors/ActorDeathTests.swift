@@ -122,13 +122,29 @@ import Testing
       return isOver
     }
 
+    @Test func `a name that its teller had announced when it died keeps nothing`() async throws {
+      try await withSystem { system in
+        var counter: Counter? = try await system.spawn(Counter.init(actorSystem:from:), 0)
+        let home = try #require(system.processes.last)
+        let relay = try await system.spawn(Relay.init(actorSystem:))
+        // Its replies to this and to `keep`, and then that it is about to name the counter.
+        try await relay.arm(FaultPoint.actorMessageSent.rawValue, 3)
+        try await relay.keep(counter!)
+        await #expect(throws: WorkerDiedError.self) { try await relay.giveBack() }
+        #expect(try await counter!.add(1) == 1)
+        counter = nil
+        await home.awaitEnd()
+        #expect(home.exitStatus == .exited(0))
+      }
+    }
+
     enum Victim: CaseIterable { case actor, caller, below }
 
     @Test(arguments: steps, Victim.allCases)
     func `whoever dies at whichever step, every call ends and nothing is kept for the dead`(
       _ step: FaultPoint, _ victim: Victim
     ) async throws {
-      for after in [1, 2, 5] {
+      for after in [1, 2, 3, 4, 5, 8] {
         try await withSystem { system in
           var counter: Counter? = try await system.spawn(Counter.init(actorSystem:from:), 0)
           let home = try #require(system.processes.last)

@@ -4,7 +4,7 @@ import Spindle
 import SpindleTestSupport
 import Testing
 
-@Suite struct ActorReferenceTests {
+@Suite(.watchdog(seconds: 120)) struct ActorReferenceTests {
   @Test("a reference can be passed to an actor in the same process, in another, and back")
   func passing() async throws {
     try await withSystem { system in
@@ -107,6 +107,19 @@ import Testing
       keeper.kill()
       await secondHome.awaitEnd()
       #expect(secondHome.exitStatus == .exited(0))
+    }
+  }
+
+  @Test("names in a message that is refused unread keep nothing")
+  func refused() async throws {
+    try await withSystem { system in
+      let remote = try await system.spawn(Counter.init(actorSystem:from:), 0)
+      let relay = try Relay.resolve(id: remote.id, using: system)
+      var local: Counter? = Counter(actorSystem: system, from: 0)
+      weak let trace = local
+      await #expect(throws: ProcessActorError.self) { try await relay.keep(local!) }
+      local = nil
+      while trace != nil { await Task.yield() }
     }
   }
 
