@@ -1,3 +1,4 @@
+import CSpindle
 import Synchronization
 
 /// How many items of parallel work one call does at least before the work is divided further.
@@ -28,15 +29,14 @@ struct Division: Sendable {
   @usableFromInline var left: Int
   /// The lane of the worker that divided.
   @usableFromInline var lane: UInt
-  /// Whether a piece is done in stretches, and what is left of it divided when another worker has nothing to do. For pieces whose
-  /// values cost no more to combine than items do.
-  @usableFromInline let looksUp: Bool
+  /// Whether values cost no more to combine than items do. Else what it costs is watched.
+  @usableFromInline let isItemwise: Bool
 
   @inlinable
-  init(_ grain: Grain, workers: Int, looksUp: Bool = false) {
+  init(_ grain: Grain, workers: Int, isItemwise: Bool = false) {
     self.grain = grain.count
     self.workers = workers
-    self.looksUp = looksUp
+    self.isItemwise = isItemwise
     left = workers * 2
     lane = 0
   }
@@ -52,9 +52,35 @@ struct Division: Sendable {
     return true
   }
 
-  /// How many of so many items are done before the worker looks up.
+  /// How many of so many items are done before the worker looks up, and divides the rest when another has nothing to do.
   @inlinable
-  func stretch(of count: Int) -> Int { looksUp ? max(grain, count / 32, 1) : count }
+  func stretch(of count: Int) -> Int { max(grain, count / (isItemwise ? 32 : 4), 1) }
+}
+
+/// Watches what it costs to combine the values of stretches: a sum costs nothing, a merged dictionary may cost more than to make it.
+@usableFromInline
+struct CombineWatch {
+  @usableFromInline let isNeeded: Bool
+  /// Whether it takes so long that there should be no more stretches than have to be.
+  @usableFromInline var isDear = false
+  /// In nanoseconds, of the beginning of the stretch.
+  @usableFromInline var time: Int64 = 0
+
+  @inlinable
+  init(_ division: Division) { isNeeded = !division.isItemwise }
+
+  @inlinable
+  mutating func beginStretch() { if isNeeded { time = spindle_now() } }
+
+  /// Combines, after a stretch.
+  @inlinable
+  mutating func watch<Value>(_ combine: () -> Value) -> Value {
+    if !isNeeded { return combine() }
+    let begin = spindle_now()
+    let value = combine()
+    isDear = (spindle_now() - begin) * 32 > begin - time
+    return value
+  }
 }
 
 extension PoolCore {

@@ -5,7 +5,8 @@ extension ThreadPool {
   ///
   /// `combine` must be associative; it need not be commutative. `piece` is called with parts of the range that are not empty;
   /// nil is returned for an empty range. The first error by position that is seen is thrown; pieces that have not begun then
-  /// are left out. O(count) work; no allocation beside what the closures make.
+  /// are left out. How many pieces there are is decided by how long `combine` takes, and by which workers have nothing to do. O(count)
+  /// work; no allocation beside what the closures make.
   @available(*, noasync, message: "a task must not block its thread: use 'await pool.reduce'")
   @inlinable
   public func reduce<Value: Sendable, Failure: Error>(
@@ -57,7 +58,7 @@ extension ThreadPool {
 
   /// How items are divided whose values cost nothing to combine, or no more than any two items' do.
   @inlinable
-  func itemwise(_ grain: Grain) -> Division { Division(grain, workers: maxWorkers, looksUp: true) }
+  func itemwise(_ grain: Grain) -> Division { Division(grain, workers: maxWorkers, isItemwise: true) }
 
   @available(*, noasync)
   @inlinable
@@ -85,13 +86,19 @@ extension ThreadPool {
   ) throws(Failure) -> Value {
     var division = division
     if division.divides(range.count, on: core.laneNumber) { return try halve(range, division, piece, combine) }
-    let stretch = division.stretch(of: range.count)
+    var stretch = division.stretch(of: range.count)
     var rest = range.dropFirst(stretch)
     var value = try piece(range.prefix(stretch))
+    var watch = CombineWatch(division)
     while !rest.isEmpty {
-      if rest.count > division.grain, core.isAskedForWork { return combine(value, try halve(rest, division, piece, combine)) }
-      value = combine(value, try piece(rest.prefix(stretch)))
+      if !watch.isDear, rest.count > division.grain, core.isAskedForWork {
+        return combine(value, try halve(rest, division, piece, combine))
+      }
+      watch.beginStretch()
+      let next = try piece(rest.prefix(stretch))
       rest = rest.dropFirst(stretch)
+      value = watch.watch { combine(value, next) }
+      if watch.isDear { stretch = rest.count }
     }
     return value
   }

@@ -33,6 +33,47 @@ import Testing
     #expect(areAllDone)
   }
 
+  /// The same, in stretches of 25 items. What is combined are numbers.
+  @Test func `what is left of a piece of reduce is shared with a worker that has nothing to do`() {
+    let isDone = (0..<800).map { _ in Event() }
+    let other = Atomic<Int32>(0)
+    withThreadPool(maxWorkers: 2) { pool in
+      let count = pool.reduce(pieces: 0..<800, { range in
+        if range.contains(0) {
+          for event in isDone[100...] { event.wait() }
+          _ = sleepsWhenCalm { [currentSleep(ofThread: other.load(ordering: .relaxed))] }
+        }
+        if range.contains(26) { isDone[99].wait() }
+        if range.contains(100) { other.store(OSThread.current.nativeID, ordering: .relaxed) }
+        for index in range { isDone[index].set() }
+        return range.count
+      }, +)
+      #expect(count == 800)
+    }
+  }
+
+  @Test func `values that cost as much to combine as to make are made of few pieces`() {
+    let pieces = Log<Int>()
+    withThreadPool(maxWorkers: 1) { pool in
+      let clock = ContinuousClock()
+      @Sendable func take(_ time: Duration) {
+        let end = clock.now + time
+        while clock.now < end {}
+      }
+      _ = pool.reduce(pieces: 0..<1024, { range in
+        let begin = clock.now
+        pieces.append(range.count)
+        take(.milliseconds(1))
+        return clock.now - begin
+      }, { a, b in
+        take(max(a, b))
+        return max(a, b)
+      })
+    }
+    // Four pieces, of each two stretches of a quarter, and then the rest.
+    #expect(pieces.all == Array(repeating: [64, 64, 128], count: 4).flatMap(\.self))
+  }
+
   @Test func `forEach gives no piece smaller than the grain but the last`() {
     let pieces = Log<Int>()
     withThreadPool(maxWorkers: 4) { pool in

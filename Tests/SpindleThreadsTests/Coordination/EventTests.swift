@@ -54,7 +54,7 @@ import Testing
     let turn = Unguarded(0)
     let wrong = race(threads: 2) { me in
       var wrong = 0
-      for _ in 0..<20_000 {
+      for _ in 0..<4000 {
         if me == 0 {
           turn.value = 1
           events[1].set()
