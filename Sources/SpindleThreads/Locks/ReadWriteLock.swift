@@ -11,7 +11,8 @@ public import Synchronization
 /// overtaken by writers eight times is served before the next writer, so writers cannot starve readers.
 ///
 /// Not recursive: a thread that reads and takes the read lock again can wait for ever, because a writer may have
-/// come between; nor can a reader become a writer. Release on the side that was acquired; anything else is a mistake
+/// come between (a debug build ends the program and says so). For that there is `withReadLockRecursively`. A reader cannot
+/// become a writer. Release on the side that was acquired; anything else is a mistake
 /// and ends the program.
 ///
 /// What a writer wrote before its release is visible to all who acquire later. Pays when reading takes longer than
@@ -21,6 +22,9 @@ public final class ReadWriteLock: Sendable {
   @usableFromInline let state = Atomic<UInt32>(0)
   @usableFromInline let readers = ParkingSpot()
   @usableFromInline let writers = ParkingSpot()
+  #if DEBUG
+    @usableFromInline let notes = ReaderNotes()
+  #endif
 
   @usableFromInline static var writer: UInt32 { .max }
 
@@ -52,6 +56,9 @@ public final class ReadWriteLock: Sendable {
     // Releasing for a later writer; sequentially consistent because it is step W1 of the parking protocol.
     let before = state.wrappingSubtract(1, ordering: .sequentiallyConsistent).oldValue
     if before == 0 || before == Self.writer { notHeld("releaseRead() of a ReadWriteLock that no reader holds") }
+    #if DEBUG
+      notes.remove()
+    #endif
     if before == 1 { writers.wake() }
   }
 
@@ -61,6 +68,27 @@ public final class ReadWriteLock: Sendable {
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     takeForReading()
+    defer { releaseRead() }
+    return try body()
+  }
+
+  /// Takes the lock for reading, past writers that sleep for it: for a thread that may read already. Waits only while a writer
+  /// holds it.
+  ///
+  /// Each call needs a `releaseRead()`. Readers that never take it in another way can keep writers out for ever.
+  @available(*, noasync, message: "blocks its thread; in async code use withReadLockRecursively around synchronous lines")
+  @inlinable
+  public func acquireReadRecursively() { takeForReadingRecursively() }
+
+  /// Runs `body` with the lock held for reading, also where it is already. See `acquireReadRecursively`.
+  ///
+  ///     func total() -> Int { lock.withReadLock { parts.indices.map(count).reduce(0, +) } }
+  ///     func count(_ part: Int) -> Int { lock.withReadLockRecursively { parts[part].count } }
+  @inlinable
+  public func withReadLockRecursively<Result: ~Copyable, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    takeForReadingRecursively()
     defer { releaseRead() }
     return try body()
   }
@@ -111,6 +139,12 @@ public final class ReadWriteLock: Sendable {
   }
 
   @inlinable
+  func takeForReadingRecursively() {
+    // Who reads gets it here, whoever waits: no writer can hold it.
+    if !enterAsReader() { _ = readers.wait("a ReadWriteLock, to read", attempt: enterAsReader) }
+  }
+
+  @inlinable
   func takeForWriting() {
     if !tryAcquireWrite() { _ = waitAsWriter(until: .never) }
   }
@@ -121,7 +155,12 @@ public final class ReadWriteLock: Sendable {
     while now < Self.writer - 1 {
       // Acquiring: pairs with releaseWrite().
       let (done, seen) = state.weakCompareExchange(expected: now, desired: now + 1, ordering: .acquiring)
-      if done { return true }
+      if done {
+        #if DEBUG
+          notes.add()
+        #endif
+        return true
+      }
       now = seen
     }
     return false
@@ -136,6 +175,13 @@ public final class ReadWriteLock: Sendable {
 
   @inline(never) @usableFromInline
   func waitAsReader(until deadline: Deadline) -> Bool {
+    #if DEBUG
+      if deadline.isNever, notes.hasThisThread {
+        mistake(
+          "a thread that reads takes the same ReadWriteLock for reading again while a writer waits: they would wait for each other "
+            + "for ever; use withReadLockRecursively for what may be called by readers")
+      }
+    #endif
     let taken = readers.wait("a ReadWriteLock, to read", until: deadline) {
       // A reader that writers overtook too often passes those who sleep.
       (readers.isReserved || !writers.hasLine) && enterAsReader()

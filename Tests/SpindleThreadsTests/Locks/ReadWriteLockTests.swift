@@ -51,6 +51,46 @@ import Testing
     #expect(seen.isOpen)
   }
 
+  @Test("who reads can read again though a writer waits, with the call for that") func recursiveReading() {
+    let lock = ReadWriteLock()
+    let isRead = Latch(1)
+    race(threads: 2) { index in
+      if index == 0 {
+        isRead.wait()
+        lock.withWriteLock {}
+      } else {
+        lock.withReadLock {
+          isRead.countDown()
+          // Nobody passes a writer that waits.
+          while lock.tryAcquireRead() { lock.releaseRead() }
+          lock.withReadLockRecursively { lock.withReadLockRecursively {} }
+        }
+      }
+    }
+    let isFree = lock.tryAcquireWrite()
+    #expect(isFree)
+  }
+
+  @Test("a recursive reader waits for a writer that holds the lock") func recursiveReaderWaits() {
+    let lock = ReadWriteLock()
+    let value = Unguarded(0)
+    lock.acquireWrite()
+    let reader = OSThread.spawn {
+      lock.withReadLockRecursively { value.value }
+    }
+    OSThread.yield()
+    value.value = 1
+    lock.releaseWrite()
+    #expect(reader.join() == 1)
+  }
+
+  #if DEBUG
+    @Test("a debug build says when a reader would wait for itself") func recursiveMistake() async {
+      let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { readForEver() }
+      #expect(result.map { String(decoding: $0.standardErrorContent, as: UTF8.self) }?.contains("withReadLockRecursively") == true)
+    }
+  #endif
+
   @Test("readers see whole writes in a storm of both, with time-outs") func storm() {
     let lock = ReadWriteLock()
     let pair = Unguarded((0, 0))
@@ -84,3 +124,14 @@ import Testing
     #expect(message(of: write).contains("releaseWrite() of a ReadWriteLock that no writer holds"))
   }
 }
+
+#if DEBUG
+  private func readForEver() {
+    let lock = ReadWriteLock()
+    lock.acquireRead()
+    let writer = OSThread.spawn(isDaemon: true) { lock.acquireWrite() }
+    while lock.tryAcquireRead() { lock.releaseRead() }
+    lock.acquireRead()
+    writer.join()
+  }
+#endif
