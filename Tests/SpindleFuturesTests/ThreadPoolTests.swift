@@ -61,6 +61,23 @@ private func sum(_ a: Int, _ b: Double, _ c: String) throws -> String { "\(a) \(
     #expect(log.all == Array(0..<200))
   }
 
+  @Test func aQueueBesideThePoolGivesAnotherOrderAndABound() throws {
+    let gate = Gate()
+    let done = Log<Int>()
+    let line = PriorityQueue<Int>(capacity: 3)
+    withThreadPool(maxWorkers: 1) { pool in
+      pool.execute { gate.pass() }
+      gate.awaitArrivals(1)
+      for number in [3, 1, 2] {
+        try? line.put(number)
+        pool.execute { if let number = try? line.get() { done.append(number) } }
+      }
+      #expect(throws: QueueError.self) { try line.putNoWait(4) }
+      gate.open()
+    }
+    #expect(done.all == [1, 2, 3])
+  }
+
   @Test func aPendingJobCanBeCancelledAndNeverRuns() throws {
     let pool = ThreadPool(maxWorkers: 1)
     let gate = Gate()

@@ -18,6 +18,15 @@ import Synchronization
 /// thread does it at once, itself; and when all threads wait while jobs are in line, a spare one helps out until they
 /// go on.
 ///
+/// Another order, or a bound for what is in line, comes from a queue of yours: jobs go there, and the pool is told to take
+/// the next. So a `LIFOQueue` does the latest first, and `put` waits while a `Queue(capacity: 100)` is full.
+///
+///     let line = PriorityQueue<Order>()
+///     func add(_ order: Order) throws {
+///       try line.put(order)
+///       pool.execute { (try? line.get())?.process() }
+///     }
+///
 /// `shutdown()` ends it; `withThreadPool` does so by itself. A pool that is released without it still does what was
 /// submitted, then its threads end; so it does when the process exits.
 public final class ThreadPool: JobPool {
