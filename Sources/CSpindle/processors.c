@@ -9,6 +9,11 @@
 
 int32_t spindle_online_processors(void) { return (int32_t)sysconf(_SC_NPROCESSORS_ONLN); }
 
+int32_t spindle_processor(void) {
+  int number = sched_getcpu();
+  return number < 0 ? 0 : number;
+}
+
 int32_t spindle_affinity_count(void) {
   // The kernel refuses a mask smaller than its own: try larger ones.
   for (int processors = 1024; processors <= 1 << 20; processors *= 2) {

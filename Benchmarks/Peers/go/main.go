@@ -183,7 +183,7 @@ type row struct {
 
 var rows = []row{
 	{"L1:sync", 1, 20000000, "ns/op"}, {"L2:sync", 2, 0, "ops/s"}, {"L2:sync", 4, 0, "ops/s"}, {"L2:sync", 8, 0, "ops/s"},
-	{"R1:sync", 4, 0, "ops/s"}, {"C1:sync", 2, 100000, "round trips/s"},
+	{"R1:sync", 4, 0, "ops/s"}, {"R2:sync", 4, 0, "ops/s"}, {"C1:sync", 2, 100000, "round trips/s"},
 	{"S1:chan", 1, 5000000, "ns/op"}, {"S2:chan", 4, 0, "ops/s"},
 	{"B1:cond", 2, 100000, "crossings/s"}, {"B1:cond", 4, 50000, "crossings/s"}, {"E1:chan", 2, 200000, "round trips/s"},
 	{"Q1/1/1p1c:chan", 2, 1000000, "msg/s"}, {"Q1/1/4p4c:chan", 8, 1000000, "msg/s"}, {"Q1/1/1p4c:chan", 5, 1000000, "msg/s"}, {"Q1/1/4p1c:chan", 5, 1000000, "msg/s"},
@@ -234,21 +234,25 @@ func run(w, v string, t, n int) out {
 				return spin(x, 64)
 			})
 		})
-	case w == "R1":
+	case w == "R1" || w == "R2":
+		every, inside, outside := uint64(20), 12, 64
+		if w == "R2" {
+			every, inside, outside = 1000, 2, 4
+		}
 		return median(func() out {
 			var m sync.RWMutex
 			var d uint64
 			return contend(t, func(x uint64) uint64 {
-				if x%20 == 0 {
+				if x%every == 0 {
 					m.Lock()
 					d++
 					m.Unlock()
 				} else {
 					m.RLock()
-					x = spin(x^(d&1), 12)
+					x = spin(x^(d&1), inside)
 					m.RUnlock()
 				}
-				return spin(x, 64)
+				return spin(x, outside)
 			})
 		})
 	case w == "C1":

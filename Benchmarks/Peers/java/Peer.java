@@ -146,7 +146,7 @@ public final class Peer {
         row("L1:reentrant", 1, 10_000_000, "ns/op"); row("L1:synchronized", 1, 10_000_000, "ns/op");
         for (int t : new int[] {2, 4, 8}) { row("L2:reentrant", t, 0, "ops/s"); row("L2:synchronized", t, 0, "ops/s"); }
         row("L3:reentrant", 1, 5_000_000, "ns/op");
-        row("R1:rrwlock", 4, 0, "ops/s"); row("R1:stamped", 4, 0, "ops/s");
+        row("R1:rrwlock", 4, 0, "ops/s"); row("R1:stamped", 4, 0, "ops/s"); row("R2:rrwlock", 4, 0, "ops/s"); row("R2:stamped", 4, 0, "ops/s");
         row("C1:reentrant", 2, 2_000, "round trips/s"); row("C1:synchronized", 2, 2_000, "round trips/s");
         row("S1:semaphore", 1, 10_000_000, "ns/op"); row("S2:semaphore", 4, 0, "ops/s");
         row("B1:cyclicbarrier", 2, 3_000, "crossings/s"); row("B1:cyclicbarrier", 4, 3_000, "crossings/s");
@@ -206,23 +206,25 @@ public final class Peer {
                 var x = new long[1];
                 return nsPer(n, () -> { for (int i = 0; i < n; i++) { m.lock(); m.lock(); x[0]++; m.unlock(); m.unlock(); } });
             });
-            case "R1:rrwlock": return median(() -> {
+            case "R1:rrwlock", "R2:rrwlock": return median(() -> {
+                boolean often = w.equals("R1"); int every = often ? 20 : 1000, inside = often ? 12 : 2, outside = often ? 64 : 4;
                 var m = new ReentrantReadWriteLock();
                 Lock r = m.readLock(), wl = m.writeLock();
                 var d = new long[1];
                 return contend(t, x -> {
-                    if (Long.remainderUnsigned(x, 20) == 0) { wl.lock(); d[0]++; wl.unlock(); }
-                    else { r.lock(); x = spin(x ^ (d[0] & 1), 12); r.unlock(); }
-                    return spin(x, 64);
+                    if (Long.remainderUnsigned(x, every) == 0) { wl.lock(); d[0]++; wl.unlock(); }
+                    else { r.lock(); x = spin(x ^ (d[0] & 1), inside); r.unlock(); }
+                    return spin(x, outside);
                 });
             });
-            case "R1:stamped": return median(() -> {
+            case "R1:stamped", "R2:stamped": return median(() -> {
+                boolean often = w.equals("R1"); int every = often ? 20 : 1000, inside = often ? 12 : 2, outside = often ? 64 : 4;
                 var m = new StampedLock();
                 var d = new long[1];
                 return contend(t, x -> {
-                    if (Long.remainderUnsigned(x, 20) == 0) { long s = m.writeLock(); d[0]++; m.unlockWrite(s); }
-                    else { long s = m.readLock(); x = spin(x ^ (d[0] & 1), 12); m.unlockRead(s); }
-                    return spin(x, 64);
+                    if (Long.remainderUnsigned(x, every) == 0) { long s = m.writeLock(); d[0]++; m.unlockWrite(s); }
+                    else { long s = m.readLock(); x = spin(x ^ (d[0] & 1), inside); m.unlockRead(s); }
+                    return spin(x, outside);
                 });
             });
             case "C1:reentrant": return median(() -> {

@@ -37,19 +37,10 @@ func lockRows() -> [Row] {
       }
     },
     Row("R1", "rwlock", threads: 4, unit: "ops/s") { threads, _ in
-      let lock = ReadWriteLock()
-      let cell = Cell()
-      return median {
-        contended(threads) { x in
-          var y = x
-          if x % 20 == 0 {
-            lock.withWriteLock { cell.value &+= 1 }
-          } else {
-            y = lock.withReadLock { spin(x ^ (cell.value & 1), 12) }
-          }
-          return spin(y, 64)
-        }
-      }
+      readMostly(threads, writing: 20, reading: 12, apart: 64)
+    },
+    Row("R2", "rwlock", threads: 4, unit: "ops/s") { threads, _ in
+      readMostly(threads, writing: 1000, reading: 2, apart: 4)
     },
     Row("S1", "semaphore", threads: 1, count: 5_000_000, unit: "ns/op") { _, count in
       let semaphore = Semaphore(1)
@@ -83,4 +74,21 @@ func lockRows() -> [Row] {
       })
   }
   return rows
+}
+
+/// Every so-manieth is a write.
+private func readMostly(_ threads: Int, writing: UInt64, reading: Int, apart: Int) -> Figure {
+  let lock = ReadWriteLock()
+  let cell = Cell()
+  return median {
+    contended(threads) { x in
+      var y = x
+      if x % writing == 0 {
+        lock.withWriteLock { cell.value &+= 1 }
+      } else {
+        y = lock.withReadLock { spin(x ^ (cell.value & 1), reading) }
+      }
+      return spin(y, apart)
+    }
+  }
 }

@@ -42,6 +42,9 @@ void spindle_nap(int64_t nanoseconds);
 /// How many processors this thread may run on (its affinity mask), at least 1. Read once.
 int32_t spindle_processors(void);
 
+/// The number of the processor that this thread runs on, or ran on just now. A load where the C library knows it from the kernel.
+int32_t spindle_processor(void);
+
 /// Tells the processor that this is a spin loop.
 static inline void spindle_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

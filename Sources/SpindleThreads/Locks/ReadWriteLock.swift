@@ -1,3 +1,4 @@
+import CSpindle
 public import SpindleGround
 public import Synchronization
 
@@ -16,21 +17,34 @@ public import Synchronization
 /// and ends the program.
 ///
 /// What a writer wrote before its release is visible to all who acquire later. Pays when reading takes longer than
-/// the lock itself (some 20 ns); else a `Lock` is faster.
+/// the lock itself (some 20 ns); else a `Lock` is faster. A lock for which readers often come at the same moment, and writers
+/// seldom, takes 128 bytes more for each processor, and readers no longer slow each other down.
 public final class ReadWriteLock: Sendable {
-  /// How many readers hold it, or `writer`.
+  /// How many readers hold it, and the bits of a writer: `writer` from when no more readers come in, `writing` when none is left.
   @usableFromInline let state = Atomic<UInt32>(0)
+  /// How often readers got into each other's way, less what writers came.
+  @usableFromInline let crowding = Atomic<Int32>(0)
   @usableFromInline let readers = ParkingSpot()
   @usableFromInline let writers = ParkingSpot()
+  /// The writer that has the bit, while there are readers in the lanes.
+  @usableFromInline let drain = ParkingSpot()
+  /// The address of `ReaderLanes`, of a lock for which many readers come at once; else 0.
+  @usableFromInline let laneAddress = Atomic<UInt>(0)
   #if DEBUG
     @usableFromInline let notes = ReaderNotes()
   #endif
 
-  @usableFromInline static var writer: UInt32 { .max }
+  @usableFromInline static var writer: UInt32 { 1 << 31 }
+  @usableFromInline static var writing: UInt32 { 1 << 30 }
 
   /// Makes a free lock.
   @inlinable
   public init() {}
+
+  deinit { lanes?.deallocate() }
+
+  @inlinable
+  var lanes: ReaderLanes? { ReaderLanes(laneAddress.load(ordering: .acquiring)) }
 
   // MARK: Reading
 
@@ -53,13 +67,11 @@ public final class ReadWriteLock: Sendable {
   /// Gives one read lock back. The last reader wakes a writer.
   @inlinable
   public func releaseRead() {
-    // Releasing for a later writer; sequentially consistent because it is step W1 of the parking protocol.
-    let before = state.wrappingSubtract(1, ordering: .sequentiallyConsistent).oldValue
-    if before == 0 || before == Self.writer { notHeld("releaseRead() of a ReadWriteLock that no reader holds") }
     #if DEBUG
       notes.remove()
     #endif
-    if before == 1 { writers.wake() }
+    if let lanes { return unsafe leave(lanes.here) }
+    leaveState()
   }
 
   /// Runs `body` with the lock held for reading.
@@ -97,7 +109,7 @@ public final class ReadWriteLock: Sendable {
 
   /// Takes the lock for writing if nobody holds it. Never waits.
   @inlinable
-  public func tryAcquireWrite() -> Bool { !writers.isReserved && !readers.isReserved && enterAsWriter() }
+  public func tryAcquireWrite() -> Bool { !writers.isReserved && !readers.isReserved && enterAsWriter() && hasDrained() }
 
   /// Waits until nobody holds the lock, and takes it for writing.
   @available(*, noasync, message: "blocks its thread; in async code use withWriteLock around synchronous lines")
@@ -108,15 +120,16 @@ public final class ReadWriteLock: Sendable {
   @available(*, noasync, message: "blocks its thread; in async code use tryAcquireWrite or withWriteLock")
   @inlinable
   public func acquireWrite(timeout: Duration) -> Bool {
-    tryAcquireWrite() || waitAsWriter(until: Deadline(after: timeout))
+    lanes == nil && tryAcquireWrite() || waitAsWriter(until: Deadline(after: timeout))
   }
 
   /// Gives the write lock back and wakes all readers and a writer.
   @inlinable
   public func releaseWrite() {
-    if state.exchange(0, ordering: .sequentiallyConsistent) != Self.writer {
-      notHeld("releaseWrite() of a ReadWriteLock that no writer holds")
-    }
+    let before = state.wrappingSubtract(Self.writer | Self.writing, ordering: .sequentiallyConsistent).oldValue
+    if before & Self.writing == 0 { notHeld("releaseWrite() of a ReadWriteLock that no writer holds") }
+    let crowding = self.crowding.load(ordering: .relaxed)
+    if crowding > 0 { self.crowding.store(crowding &- Self.crowdingPerWrite, ordering: .relaxed) }
     readers.wakeAll()
     writers.wake()
   }
@@ -140,37 +153,85 @@ public final class ReadWriteLock: Sendable {
 
   @inlinable
   func takeForReadingRecursively() {
-    // Who reads gets it here, whoever waits: no writer can hold it.
-    if !enterAsReader() { _ = readers.wait("a ReadWriteLock, to read", attempt: enterAsReader) }
+    // Who reads gets it here, whoever waits: no writer can be writing.
+    if !enterAsReader(past: Self.writing) {
+      _ = readers.wait("a ReadWriteLock, to read") { enterAsReader(past: Self.writing) }
+    }
   }
 
   @inlinable
   func takeForWriting() {
-    if !tryAcquireWrite() { _ = waitAsWriter(until: .never) }
+    if lanes != nil || !tryAcquireWrite() { _ = waitAsWriter(until: .never) }
   }
 
+  /// Unless the state has that bit, of a writer.
   @inlinable
-  func enterAsReader() -> Bool {
+  func enterAsReader(past bit: UInt32 = writer) -> Bool {
+    if let lanes { return unsafe enter(lanes.here, past: bit) }
     var now = state.load(ordering: .relaxed)
-    while now < Self.writer - 1 {
+    var isCrowded = false
+    while now < Self.writing - 1 {
       // Acquiring: pairs with releaseWrite().
       let (done, seen) = state.weakCompareExchange(expected: now, desired: now + 1, ordering: .acquiring)
       if done {
         #if DEBUG
           notes.add()
         #endif
+        if isCrowded { noteCrowding() }
         return true
       }
       now = seen
+      isCrowded = true
     }
     return false
   }
 
+  /// R1 to R3 of `ReaderLanes`.
+  @inlinable
+  func enter(_ lane: UnsafeMutablePointer<ReaderLanes.Count>, past bit: UInt32) -> Bool {
+    if state.load(ordering: .relaxed) & bit != 0 { return false }
+    unsafe lane.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    if state.load(ordering: .sequentiallyConsistent) & bit != 0 {
+      unsafe leave(lane)
+      return false
+    }
+    #if DEBUG
+      notes.add()
+    #endif
+    return true
+  }
+
+  /// R4, and R3.
+  @inlinable
+  func leave(_ lane: UnsafeMutablePointer<ReaderLanes.Count>) {
+    unsafe lane.pointee.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+    drain.wake()
+  }
+
+  @inlinable
+  func leaveState() {
+    // Releasing for a later writer; sequentially consistent because it is step W1 of the parking protocol.
+    let before = state.wrappingSubtract(1, ordering: .sequentiallyConsistent).oldValue
+    if before & ~Self.writer == 0 || before & Self.writing != 0 {
+      notHeld("releaseRead() of a ReadWriteLock that no reader holds")
+    }
+    if before == 1 { writers.wake() }
+    if before & Self.writer != 0 { drain.wake() }  // There are lanes by now.
+  }
+
+  /// X1 of `ReaderLanes`; without lanes, all that there is to do.
   @inlinable
   func enterAsWriter() -> Bool {
-    // Acquiring: pairs with releaseRead() and releaseWrite().
-    state.load(ordering: .relaxed) == 0
-      && state.compareExchange(expected: 0, desired: Self.writer, ordering: .acquiring).exchanged
+    var now = state.load(ordering: .relaxed)
+    while now & Self.writer == 0 {
+      var bits = Self.writer | Self.writing
+      if lanes != nil { bits = Self.writer } else if now != 0 { return false }
+      // Acquiring: pairs with releaseRead() and releaseWrite().
+      let (done, seen) = state.weakCompareExchange(expected: now, desired: now | bits, ordering: .sequentiallyConsistent)
+      if done { return true }
+      now = seen
+    }
+    return false
   }
 
   @inline(never) @usableFromInline
@@ -186,8 +247,8 @@ public final class ReadWriteLock: Sendable {
       // A reader that writers overtook too often passes those who sleep.
       (readers.isReserved || !writers.hasLine) && enterAsReader()
     }
-    // A reader that gave up may have held writers back by its reservation: one may try again.
-    if !taken { writers.wake() }
+    // It may have held writers back by its reservation: one may try again. One that leaves the state wakes it in any case.
+    if !taken || lanes != nil { writers.wake() }
     return taken
   }
 
@@ -198,7 +259,67 @@ public final class ReadWriteLock: Sendable {
     }
     // A writer that gave up held readers back: they may try again.
     if !taken { readers.wakeAll() }
-    return taken
+    return taken && hasDrained(until: deadline)
+  }
+
+  /// X2 and X3 of `ReaderLanes`. If there are still readers, the lock is free for others again.
+  @inlinable
+  func hasDrained() -> Bool { lanes == nil || hasDrained(until: .immediate) }
+
+  @inline(never) @usableFromInline
+  func hasDrained(until deadline: Deadline) -> Bool {
+    guard let lanes else { return true }
+    let isDrained = drain.wait("the readers of a ReadWriteLock to leave", until: deadline, isShared: true) {
+      claim(lanes)
+    }
+    if !isDrained {
+      state.wrappingSubtract(Self.writer, ordering: .sequentiallyConsistent)
+      readers.wakeAll()
+      writers.wake()
+    }
+    return isDrained
+  }
+
+  private func claim(_ lanes: ReaderLanes) -> Bool {
+    if readerCount(lanes) > 0 { return false }
+    state.wrappingAdd(Self.writing, ordering: .sequentiallyConsistent)
+    let count = readerCount(lanes)
+    if count < 0 { notHeld("releaseRead() of a ReadWriteLock that no reader holds") }
+    if count == 0 { return true }
+    state.wrappingSubtract(Self.writing, ordering: .sequentiallyConsistent)
+    readers.wakeAll()
+    return false
+  }
+
+  private func readerCount(_ lanes: ReaderLanes) -> Int {
+    Int(state.load(ordering: .sequentiallyConsistent) & (Self.writing - 1)) + lanes.sum
+  }
+
+  // MARK: Many readers
+
+  /// A writer looks at every lane, so one makes up for so many readers that had to try again.
+  @usableFromInline static var crowdingPerWrite: Int32 { 16 }
+  private static var crowdingOfLanes: Int32 { 1000 }
+
+  /// By a reader that had to try again to get in.
+  @inline(never) @usableFromInline
+  package func noteCrowding() {
+    // Read and written apart: it is an estimate.
+    let crowding = self.crowding.load(ordering: .relaxed) + 1
+    self.crowding.store(crowding, ordering: .relaxed)
+    if crowding >= Self.crowdingOfLanes, spindle_processors() > 1 { spread() }
+  }
+
+  package var isSpread: Bool { lanes != nil }
+
+  /// Gives the lock lanes. By a reader: see `ReaderLanes`.
+  package func spread() {
+    let new = ReaderLanes.make()
+    if laneAddress.compareExchange(expected: 0, desired: new.address, ordering: .sequentiallyConsistent).exchanged {
+      writers.wakeAll()
+    } else {
+      new.deallocate()
+    }
   }
 
   @inline(never) @usableFromInline

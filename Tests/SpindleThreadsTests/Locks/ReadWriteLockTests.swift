@@ -1,18 +1,26 @@
 import Spindle
 import SpindleTestSupport
+import SpindleThreads
 import Testing
 
+/// A lock whose readers are counted in one place, or each where it runs.
+private func makeLock(isSpread: Bool) -> ReadWriteLock {
+  let lock = ReadWriteLock()
+  if isSpread { lock.withReadLock { lock.spread() } }
+  return lock
+}
+
 @Suite("ReadWriteLock", .watchdog()) struct ReadWriteLockTests {
-  @Test("lets readers in together") func readersTogether() throws {
-    let lock = ReadWriteLock()
+  @Test("lets readers in together", arguments: [false, true]) func readersTogether(isSpread: Bool) throws {
+    let lock = makeLock(isSpread: isSpread)
     let barrier = Barrier(3)
     // Nobody passes the barrier unless all three read at the same time.
     let orders = try race(threads: 3) { _ in try lock.withReadLock { try barrier.wait() } }
     #expect(orders.sorted() == [0, 1, 2])
   }
 
-  @Test("keeps writers out while somebody reads, and readers while somebody writes") func exclusion() {
-    let lock = ReadWriteLock()
+  @Test("keeps writers out while somebody reads, and readers while somebody writes", arguments: [false, true]) func exclusion(isSpread: Bool) {
+    let lock = makeLock(isSpread: isSpread)
     lock.withReadLock {
       #expect(race(threads: 1) { _ in lock.tryAcquireWrite() } == [false])
       #expect(race(threads: 1) { _ in lock.acquireWrite(timeout: .milliseconds(2)) } == [false])
@@ -25,8 +33,8 @@ import Testing
     lock.releaseRead()
   }
 
-  @Test("lets a writer in though readers overlap without end") func writerIsNotStarved() {
-    let lock = ReadWriteLock()
+  @Test("lets a writer in though readers overlap without end", arguments: [false, true]) func writerIsNotStarved(isSpread: Bool) {
+    let lock = makeLock(isSpread: isSpread)
     let written = Latch(1)
     race(threads: 4) { index in
       if index == 0 {
@@ -38,8 +46,8 @@ import Testing
     #expect(written.isOpen)
   }
 
-  @Test("lets a reader in though writers follow each other without end") func readerIsNotStarved() {
-    let lock = ReadWriteLock()
+  @Test("lets a reader in though writers follow each other without end", arguments: [false, true]) func readerIsNotStarved(isSpread: Bool) {
+    let lock = makeLock(isSpread: isSpread)
     let seen = Latch(1)
     race(threads: 4) { index in
       if index == 0 {
@@ -51,8 +59,8 @@ import Testing
     #expect(seen.isOpen)
   }
 
-  @Test("who reads can read again though a writer waits, with the call for that") func recursiveReading() {
-    let lock = ReadWriteLock()
+  @Test("who reads can read again though a writer waits, with the call for that", arguments: [false, true]) func recursiveReading(isSpread: Bool) {
+    let lock = makeLock(isSpread: isSpread)
     let isRead = Latch(1)
     race(threads: 2) { index in
       if index == 0 {
@@ -71,8 +79,8 @@ import Testing
     #expect(isFree)
   }
 
-  @Test("a recursive reader waits for a writer that holds the lock") func recursiveReaderWaits() {
-    let lock = ReadWriteLock()
+  @Test("a recursive reader waits for a writer that holds the lock", arguments: [false, true]) func recursiveReaderWaits(isSpread: Bool) {
+    let lock = makeLock(isSpread: isSpread)
     let value = Unguarded(0)
     lock.acquireWrite()
     let reader = OSThread.spawn {
@@ -87,12 +95,12 @@ import Testing
   #if DEBUG
     @Test("a debug build says when a reader would wait for itself") func recursiveMistake() async {
       let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { readForEver() }
-      #expect(result.map { String(decoding: $0.standardErrorContent, as: UTF8.self) }?.contains("withReadLockRecursively") == true)
+      #expect(message(of: result).contains("withReadLockRecursively"))
     }
   #endif
 
-  @Test("readers see whole writes in a storm of both, with time-outs") func storm() {
-    let lock = ReadWriteLock()
+  @Test("readers see whole writes in a storm of both, with time-outs", arguments: [false, true]) func storm(isSpread: Bool) {
+    let lock = makeLock(isSpread: isSpread)
     let pair = Unguarded((0, 0))
     let outcomes = race(threads: 6) { index in
       var random = SplitMix64(seed: UInt64(index) + 7)
@@ -115,6 +123,52 @@ import Testing
     }
     #expect(outcomes.allSatisfy { $0.0 == 0 })
     #expect(pair.value.0 == outcomes.map(\.1).reduce(0, +))
+  }
+
+  @Test("readers go on while the lock gets its lanes, and writers see whole reads") func spreading() {
+    for _ in 0..<50 {
+      let lock = ReadWriteLock()
+      let pair = Unguarded((0, 0))
+      let torn = race(threads: 4) { index in
+        var torn = 0
+        for round in 0..<200 {
+          if index == 0 {
+            lock.withWriteLock {
+              pair.value.0 += 1
+              pair.value.1 += 1
+            }
+          } else {
+            lock.withReadLock {
+              if index < 3, round == 100 { lock.spread() }
+              if pair.value.0 != pair.value.1 { torn += 1 }
+            }
+          }
+        }
+        return torn
+      }
+      #expect(torn == [0, 0, 0, 0])
+      #expect(pair.value.0 == 200)
+    }
+  }
+
+  @Test("a lock gets lanes when readers crowd it, unless writers come as well") func crowding() {
+    let (crowded, written) = (ReadWriteLock(), ReadWriteLock())
+    for round in 0..<2000 {
+      crowded.withReadLock { crowded.noteCrowding() }
+      written.withReadLock { written.noteCrowding() }
+      if round % 10 == 0 { written.withWriteLock {} }
+    }
+    #expect(crowded.isSpread == (Processors.available > 1))
+    #expect(!written.isSpread)
+  }
+
+  @Test("a lock with lanes says at the next writer that a side was released that nobody held") func lateMistake() async {
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let lock = makeLock(isSpread: true)
+      lock.releaseRead()
+      lock.withWriteLock {}
+    }
+    #expect(message(of: result).contains("releaseRead() of a ReadWriteLock that no reader holds"))
   }
 
   @Test("releasing a side that nobody holds ends the program") func mistakes() async {

@@ -224,6 +224,7 @@ const ROWS: &[(&str, usize, usize, &str)] = &[
     ("L2:parking_lot", 2, 0, "ops/s"), ("L2:parking_lot", 4, 0, "ops/s"), ("L2:parking_lot", 8, 0, "ops/s"),
     ("L3:parking_lot", 1, 5_000_000, "ns/op"),
     ("R1:std", 4, 0, "ops/s"), ("R1:parking_lot", 4, 0, "ops/s"),
+    ("R2:std", 4, 0, "ops/s"), ("R2:parking_lot", 4, 0, "ops/s"),
     ("C1:std", 2, 2_000, "round trips/s"), ("C1:parking_lot", 2, 2_000, "round trips/s"),
     ("S1:std-hand", 1, 1_000_000, "ns/op"), ("S2:std-hand", 4, 0, "ops/s"),
     ("B1:std", 2, 3_000, "crossings/s"), ("B1:std", 4, 3_000, "crossings/s"),
@@ -304,18 +305,20 @@ fn run(w: &str, v: &str, t: usize, n: usize) -> Out {
                 drop(a);
             })
         }),
-        ("R1", "std") => median(|| {
+        ("R1" | "R2", "std") => median(|| {
+            let (every, inside, outside) = if w == "R1" { (20, 12, 64) } else { (1000, 2, 4) };
             let m = RwLock::new(0u64);
             contend(t, |x| {
-                let x = if x % 20 == 0 { *m.write().unwrap() += 1; x } else { let g = m.read().unwrap(); spin(x ^ (*g & 1), 12) };
-                spin(x, 64)
+                let x = if x % every == 0 { *m.write().unwrap() += 1; x } else { let g = m.read().unwrap(); spin(x ^ (*g & 1), inside) };
+                spin(x, outside)
             })
         }),
-        ("R1", _) => median(|| {
+        ("R1" | "R2", _) => median(|| {
+            let (every, inside, outside) = if w == "R1" { (20, 12, 64) } else { (1000, 2, 4) };
             let m = parking_lot::RwLock::new(0u64);
             contend(t, |x| {
-                let x = if x % 20 == 0 { *m.write() += 1; x } else { let g = m.read(); spin(x ^ (*g & 1), 12) };
-                spin(x, 64)
+                let x = if x % every == 0 { *m.write() += 1; x } else { let g = m.read(); spin(x ^ (*g & 1), inside) };
+                spin(x, outside)
             })
         }),
         ("C1", "std") => median(|| {
