@@ -30,7 +30,7 @@ import Testing
   ) throws {
     let program = try Program("FixturePlainMain", "blocked", environment: method)
     #expect(try program.lines() == ["main", "0", "2", "4", "WorkerDiedError"])
-    #expect(program.wait() == 0)
+    #expect(program.wait() == SIGKILL)
   }
 
   @Test(arguments: NoChildLeftTests.methods)

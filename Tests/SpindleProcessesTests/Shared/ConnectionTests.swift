@@ -74,8 +74,11 @@ private func useConnections() async throws -> [String] {
     try await a.send([UInt8](repeating: 1, count: 5_000_000))
     guard try await task.value.count == 5_000_000 else { return ["another message"] }
   }
-  for _ in 0..<10_000 where openDescriptors() != before { await Task.yield() }
-  return openDescriptors().filter { before[$0.key] != $0.value }.map { "\($0.key) -> \($0.value)" }
+  for _ in 0..<10_000 {
+    if newDescriptors(since: before).isEmpty { break }
+    await Task.yield()
+  }
+  return newDescriptors(since: before).map { "\($0.key) -> \($0.value)" }
 }
 
 @Suite(.watchdog(seconds: 120)) struct ConnectionTests {

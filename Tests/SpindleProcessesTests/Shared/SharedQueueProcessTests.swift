@@ -97,8 +97,11 @@ private func useQueues() async throws -> [String] {
     try await child.join()
   }
   // A thread that has said that it ends may need a moment for it.
-  for _ in 0..<10_000 where queueMappings() > 0 || openDescriptors() != descriptors { await Task.yield() }
-  let left = openDescriptors().filter { descriptors[$0.key] != $0.value }.map { "\($0.key) -> \($0.value)" }
+  for _ in 0..<10_000 {
+    if queueMappings() == 0, newDescriptors(since: descriptors).isEmpty { break }
+    await Task.yield()
+  }
+  let left = newDescriptors(since: descriptors).map { "\($0.key) -> \($0.value)" }
   return left + (queueMappings() > 0 ? ["\(queueMappings()) mappings"] : [])
 }
 

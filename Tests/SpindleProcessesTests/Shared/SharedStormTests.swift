@@ -81,8 +81,11 @@ private func storm(_ seconds: Double) throws -> StormReport {
   }
   let before = openDescriptors(), mappings = sharedMappings()
   try storm(seconds, &report)
-  for _ in 0..<100_000 where openDescriptors() != before || sharedMappings() > mappings { spindle_yield() }
-  report.left = openDescriptors().filter { before[$0.key] != $0.value }.map { "\($0.key) -> \($0.value)" }
+  for _ in 0..<100_000 {
+    if newDescriptors(since: before).isEmpty, sharedMappings() <= mappings { break }
+    spindle_yield()
+  }
+  report.left = newDescriptors(since: before).map { "\($0.key) -> \($0.value)" }
   report.left += children(named: "(").map { "process \($0)" }
   if sharedMappings() > mappings { report.left.append("\(sharedMappings() - mappings) mappings") }
   return report
