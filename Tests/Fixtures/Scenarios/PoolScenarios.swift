@@ -34,6 +34,13 @@ func runPool(scenario: String) -> Bool {
     unsafe leftOpen = pool
     _ = readLine()
     exit(3)
+  case "pool.rest", "pool.rest-of-a-copy":
+    let pool = ProcessPool(maxWorkers: 1, startMethod: scenario == "pool.rest" ? .spawn : .forkServer)
+    for future in (0..<1000).map({ pool.submit(increment, $0) }) { _ = try! future.result() }
+    _ = try! pool.submit(giveBack, [UInt8](repeating: 1, count: 4_000_000)).result()
+    try! pool.submit(tell).result()
+    _ = readLine()
+    pool.shutdown()
   case "pool.nested":
     let pool = ProcessPool(maxWorkers: 1)
     pool.submit(nestPool)
@@ -53,6 +60,10 @@ private func awaitOpening(_ path: String) -> Int {
   close(unsafe open(path, O_RDONLY))
   return 1
 }
+
+private func increment(_ number: Int) -> Int { number + 1 }
+
+private func giveBack(_ bytes: [UInt8]) -> [UInt8] { bytes }
 
 private func tell() { say("child \(getpid())") }
 

@@ -253,6 +253,23 @@ final class Meeting {
     #expect(program.wait() == 0)
   }
 
+  @Test(arguments: ["pool.rest", "pool.rest-of-a-copy"])
+  func `an idle worker has little memory of its own`(scenario: String) throws {
+    let program = try Program("FixturePlainMain", scenario)
+    var seen = 0
+    while let line = try program.line() {
+      let words = line.split(separator: " ")
+      guard words.count == 2, words[0] == "child" else { continue }
+      let clean = try #require(kernelFigure("/proc/\(words[1])/smaps_rollup", "Private_Clean"))
+      let dirty = try #require(kernelFigure("/proc/\(words[1])/smaps_rollup", "Private_Dirty"))
+      #expect(clean + dirty < 3000, "kilobytes")
+      seen += 1
+      program.say("go")
+    }
+    #expect(seen == 1)
+    #expect(program.wait() == 0)
+  }
+
   @Test func `Ctrl-C ends no worker of a program that goes on`() throws {
     let program = try Program("FixturePlainMain", "pool.interrupt")
     while let line = try program.line(), line != "begun" {}

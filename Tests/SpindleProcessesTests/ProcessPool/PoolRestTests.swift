@@ -35,18 +35,4 @@ private func worker(of pool: ProcessPool) throws -> Int32 { try pool.submit(Work
       #expect(look() == before)
     }
   }
-
-  @Test(arguments: [StartMethod.spawn, .forkServer])
-  func `an idle worker has little memory of its own`(startMethod: StartMethod) throws {
-    try withProcessPool(maxWorkers: 1, startMethod: startMethod) { pool throws in
-      for future in (0..<1000).map({ pool.submit(Work.square, $0) }) { _ = try future.result() }
-      _ = try pool.submit(Work.echo, [UInt8](repeating: 1, count: 4_000_000)).result()
-      let worker = try worker(of: pool)
-      let clean = try #require(kernelFigure("/proc/\(worker)/smaps_rollup", "Private_Clean"))
-      let dirty = try #require(kernelFigure("/proc/\(worker)/smaps_rollup", "Private_Dirty"))
-      // Kilobytes. A program of tests, in a debug build, is larger than most: the row M7/memory has what a worker takes of a program
-      // as users build it. A copy shares with the server what it does not write to.
-      #expect(clean + dirty < (startMethod == .spawn ? 16_000 : 12_000))
-    }
-  }
 }
