@@ -19,19 +19,34 @@
   private var places: UnsafeMutablePointer<Place>?
   private(set) var openCount = 0
 
-  /// A place for a container, which is then open; negative when it is taken.
+  /// A place for a container, which is then open; negative when there is none.
   @inline(__always)
   mutating func open(_ key: Any.Type, level: Int) -> Int {
     if unsafe places == nil { makeRoom() }
     let key = UInt(bitPattern: ObjectIdentifier(key))
-    let index = Int(truncatingIfNeeded: ((key &+ UInt(bitPattern: level)) &* 0x9E37_79B9_7F4A_7C15) >> 59)
+    var index = Int(truncatingIfNeeded: ((key &+ UInt(bitPattern: level)) &* 0x9E37_79B9_7F4A_7C15) >> 59)
     let place = unsafe places! + index
-    guard unsafe !place.pointee.isOpen else { return -1 }
-    if unsafe place.pointee.key != key { unsafe clear(place, for: key) }
-    unsafe place.pointee.isOpen = true
-    unsafe places![openCount].opened = UInt8(truncatingIfNeeded: index)
-    openCount &+= 1
+    if unsafe place.pointee.key != key || place.pointee.isOpen { index = search(key, from: index) }
+    if index >= 0 {
+      unsafe places![index].isOpen = true
+      unsafe places![openCount].opened = UInt8(truncatingIfNeeded: index)
+      openCount &+= 1
+    }
     return index
+  }
+
+  /// The next place of that key which is not open, or one that is made free for it.
+  @inline(never)
+  private func search(_ key: UInt, from first: Int) -> Int {
+    var free = -1
+    for step in 0..<4 {
+      let index = (first + step) % Self.count
+      if unsafe places![index].isOpen { continue }
+      if unsafe places![index].key == key { return index }
+      if unsafe free < 0 || (places![free].key != 0 && places![index].key == 0) { free = index }
+    }
+    if free >= 0 { unsafe clear(places! + free, for: key) }
+    return free
   }
 
   @inline(__always)
@@ -58,7 +73,6 @@
     unsafe places = memory
   }
 
-  @inline(never)
   private func clear(_ place: UnsafeMutablePointer<Place>, for key: UInt) {
     unsafe place.pointee.key = key
     unsafe place.pointee.content = nil

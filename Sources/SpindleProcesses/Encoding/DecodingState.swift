@@ -202,12 +202,16 @@
 
   func takeString(at place: inout Int) -> String? {
     var end = place
-    guard let range = takeStringRange(at: &end) else { return nil }
-    let bytes = unsafe UnsafeBufferPointer(
-      start: (base + range.start).assumingMemoryBound(to: UInt8.self), count: range.count)
+    guard let range = takeStringRange(at: &end), let string = string(range.start, range.count) else { return nil }
+    place = end
+    return string
+  }
+
+  /// From a range that `takeStringRange` has given; nil when the bytes are not valid UTF-8.
+  func string(_ start: Int, _ count: Int) -> String? {
+    let bytes = unsafe UnsafeBufferPointer(start: (base + start).assumingMemoryBound(to: UInt8.self), count: count)
     // `String(validating:as:)` says the same and takes three times as long: it is generic and not specialised.
     guard let text = unsafe try? UTF8Span(validating: Span(_unsafeElements: bytes)) else { return nil }
-    place = end
     return String(copying: text)
   }
 
@@ -308,7 +312,7 @@
 
   @inline(__always)
   func decode<T: Decodable>(
-    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?, _ key: PathStep
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?, _ key: consuming PathStep
   ) throws -> T {
     try decode(type, as: ValueCoder.of(type), at: &place, pathCount, extraPath, key)
   }
@@ -316,7 +320,7 @@
   /// - Parameter coder: that of T, looked up once for many.
   func decode<T: Decodable>(
     _ type: T.Type, as coder: ValueCoder, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?,
-    _ key: PathStep
+    _ key: consuming PathStep
   ) throws -> T {
     if case .codable = coder { return try decodeFrame(type, at: &place, pathCount, extraPath, key) }
     return try decodeInMemory(type, as: coder, at: &place, pathCount, extraPath, key)
@@ -360,7 +364,7 @@
   }
 
   /// The value's coding path, while it is being read.
-  func enter(_ pathCount: Int, _ extraPath: PathLink?, _ key: PathStep) throws -> (saved: Int, pathCount: Int) {
+  func enter(_ pathCount: Int, _ extraPath: PathLink?, _ key: consuming PathStep) throws -> (saved: Int, pathCount: Int) {
     guard depth < WireLimit.depth else {
       throw DecodingError.dataCorrupted(
         .init(
@@ -370,7 +374,7 @@
     depth += 1
     let saved = currentPath.count
     if let extraPath { take(extraPath) }
-    if case .none = key {} else { currentPath.append(key) }
+    if !key.isNone { currentPath.append(key) }
     return (saved, currentPath.count)
   }
 
@@ -385,7 +389,7 @@
   }
 
   func decodeFrame<T: Decodable>(
-    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?, _ key: PathStep
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?, _ key: consuming PathStep
   ) throws -> T {
     let frame = try enter(pathCount, extraPath, key)
     defer { leave(frame) }
@@ -399,20 +403,25 @@
     return value
   }
 
-  /// A container for the fields of the value that `decoder` is at.
+  /// A container for the fields of the value at `origin`.
   @inline(__always)
-  func keyedContainer<Key: CodingKey>(_ decoder: WireDecoder, _: Key.Type) -> KeyedDecodingContainer<Key> {
+  func keyedContainer<Key: CodingKey>(
+    _ origin: Int, _ pathCount: Int, _ extraPath: PathLink?, _: Key.Type
+  ) -> KeyedDecodingContainer<Key> {
     let place = shelf.open(Key.self, level: depth)
     if place >= 0, let box = shelf[place].box {
-      shelf[place].content?.begin(decoder)
+      shelf[place].content?.begin(origin, pathCount, extraPath)
       return unsafe keyedDecodingContainer(of: box, Key.self)
     }
-    return newKeyedContainer(decoder, place)
+    return newKeyedContainer(origin, pathCount, extraPath, place)
   }
 
   @inline(never)
-  private func newKeyedContainer<Key: CodingKey>(_ decoder: WireDecoder, _ place: Int) -> KeyedDecodingContainer<Key> {
-    let source = KeyedSource(decoder, keys: KeyTable(Key.self))
+  private func newKeyedContainer<Key: CodingKey>(
+    _ origin: Int, _ pathCount: Int, _ extraPath: PathLink?, _ place: Int
+  ) -> KeyedDecodingContainer<Key> {
+    let source = KeyedSource(state: self, keys: KeyTable(Key.self, isUsedAgain: place >= 0))
+    source.begin(origin, pathCount, extraPath)
     let container = KeyedDecodingContainer(KeyedDecoding<Key>(source: source))
     if place >= 0 {
       shelf[place].content = source
@@ -425,7 +434,7 @@
   }
 
   func decodeOptional<T: Decodable>(
-    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?, _ key: PathStep
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?, _ key: consuming PathStep
   ) throws -> T? {
     let tag = byte(at: place)
     if tag == WireTag.null {

@@ -86,6 +86,8 @@
     @inline(__always) _modify { yield unsafe &storedShelf }
   }
   var attachments: AttachmentList?
+  /// A list is made when the first value is attached, which few messages have.
+  var makesAttachments = false
   var actors: ActorContext?
 
   struct Node {
@@ -152,7 +154,14 @@
     capacity = unsafe home.count
     hasOutgrown = false
     if attachments != nil { attachments = nil }
+    makesAttachments = false
     if actors != nil { actors = nil }
+  }
+
+  /// What descriptors are added to; nil where they cannot travel.
+  func attachmentsToAddTo() -> AttachmentList? {
+    if attachments == nil, makesAttachments { attachments = AttachmentList() }
+    return attachments
   }
 
   func truncate(to newCount: Int) {
@@ -344,7 +353,7 @@
     }
   }
 
-  func push(parent: Int, key: PathStep) throws -> (index: Int, serial: Int) {
+  func push(parent: Int, key: consuming PathStep) throws -> (index: Int, serial: Int) {
     let depth = parent < 0 ? 1 : nodes[parent].depth + 1
     guard depth + arrayDepth <= WireLimit.depth else { throw tooDeep(at: parent) }
     let index = nodes.count
@@ -427,7 +436,7 @@
   }
 
   /// Runs one value's `encode(to:)`; on an error everything since `restart` is taken back.
-  func encodeFrame<T: Encodable>(_ value: T, under parent: Int, key: PathStep, restart: Int) throws {
+  func encodeFrame<T: Encodable>(_ value: T, under parent: Int, key: consuming PathStep, restart: Int) throws {
     let frame = Frame(
       parent: parent, base: frameBase, nodes: nodes.count, containers: shelf.openCount,
       segments: max(segments.count, 1), segment: current, start: count)
@@ -494,7 +503,7 @@
   private func newKeyedContainer<Key: CodingKey>(
     _ index: Int, _ serial: Int, _ place: Int
   ) -> KeyedEncodingContainer<Key> {
-    let handle = KeyedHandle(state: self, keys: KeyTable(Key.self))
+    let handle = KeyedHandle(state: self, keys: KeyTable(Key.self, isUsedAgain: place >= 0))
     handle.begin(index, serial)
     let container = KeyedEncodingContainer(KeyedEncoding<Key>(handle: handle))
     if place >= 0 {

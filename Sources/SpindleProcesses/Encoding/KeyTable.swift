@@ -20,9 +20,10 @@
   /// A type of no size has one key, and to read its byte would be to read another's.
   private let hasOneKey: Bool
 
-  init<Key: CodingKey>(_: Key.Type) {
+  /// - Parameter isUsedAgain: otherwise it is not worth while.
+  init<Key: CodingKey>(_: Key.Type, isUsedAgain: Bool) {
     hasOneKey = MemoryLayout<Key>.size == 0
-    unsafe words = MemoryLayout<Key>.size <= 1 ? .allocate(capacity: Self.count) : nil
+    unsafe words = isUsedAgain && MemoryLayout<Key>.size <= 1 ? .allocate(capacity: Self.count) : nil
     unsafe words?.initialize(repeating: Word(), count: Self.count)
   }
 

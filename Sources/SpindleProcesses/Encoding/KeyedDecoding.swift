@@ -2,7 +2,11 @@ struct KeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
   let source: KeyedSource
 
   var codingPath: [any CodingKey] { source.path.codingKeys }
-  var allKeys: [Key] { source.allKeys().compactMap { Key(stringValue: $0) } }
+  var allKeys: [Key] {
+    var keys: [Key] = []
+    source.forEachKey { if let key = Key(stringValue: $0) { keys.append(key) } }
+    return keys
+  }
 
   func contains(_ key: Key) -> Bool { source.find(key) != nil }
 

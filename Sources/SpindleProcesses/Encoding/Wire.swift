@@ -71,6 +71,12 @@ package enum Wire {
     state.actors = actors
   }
 
+  /// With a list of attachments of its own.
+  init(makingAttachments: Void) {
+    self.init()
+    state.makesAttachments = true
+  }
+
   init(capacity: Int) { unsafe held = .passRetained(EncodingState(capacity: capacity)) }
 
   /// Writes to `memory` for as long as it suffices; see `hasOutgrown`.
@@ -107,6 +113,7 @@ package enum Wire {
 
   package var count: Int { state.count }
   package var hasOutgrown: Bool { state.hasOutgrown }
+  var attachments: AttachmentList? { state.attachments }
   package var bytes: [UInt8] { unsafe withBytes { unsafe [UInt8]($0) } }
 
   package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
@@ -137,6 +144,10 @@ package enum Wire {
   func append(_ kind: ReplyKind) { kind.put(into: state) }
 
   package func append(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe state.putBytes($0) } }
+
+  func appendZeros(_ count: Int) {
+    for _ in 0..<count { state.put(0) }
+  }
 
   /// Forgets what was written after so many bytes.
   package func truncate(to count: Int) { state.truncate(to: min(count, state.count)) }

@@ -23,7 +23,7 @@ struct WireDecoder: Decoder {
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
     guard state.byte(at: place) == WireTag.keyed else { throw state.mismatch([String: Any].self, at: place, path) }
-    return state.keyedContainer(self, type)
+    return state.keyedContainer(place, pathCount, extraPath, type)
   }
 
   func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
@@ -78,11 +78,10 @@ struct WireDecoder: Decoder {
     let value: Int
   }
 
-  init(_ decoder: WireDecoder, keys: KeyTable) {
-    state = decoder.state
+  init(state: DecodingState, keys: KeyTable) {
+    self.state = state
     self.keys = keys
     unsafe Unmanaged.passUnretained(state).release()
-    begin(decoder)
   }
 
   deinit {
@@ -95,14 +94,19 @@ struct WireDecoder: Decoder {
     _ = unsafe Unmanaged.passRetained(state)
   }
 
-  /// At the value that the decoder is at.
-  func begin(_ decoder: WireDecoder) {
-    origin = decoder.place
+  /// For the value at this place from now on.
+  @inline(__always)
+  func begin(_ origin: Int, _ pathCount: Int, _ extraPath: PathLink?) {
+    self.origin = origin
+    self.pathCount = pathCount
+    if extraPath != nil || self.extraPath != nil { self.extraPath = extraPath }
     cursor = origin &+ 1
     pending = -1
-    pathCount = decoder.pathCount
-    extraPath = decoder.extraPath
-    guard hasIndex else { return }
+    if hasIndex { forgetIndex() }
+  }
+
+  @inline(never)
+  private func forgetIndex() {
     entries = nil
     places = nil
     hasIndex = false
@@ -199,10 +203,9 @@ struct WireDecoder: Decoder {
     return result
   }
 
-  private func name(of entry: Entry) -> String? {
-    unsafe UnsafeRawBufferPointer(start: state.base + entry.start, count: entry.count)
-      .withMemoryRebound(to: UInt8.self) { unsafe String(validating: $0, as: UTF8.self) }
-  }
+  private func name(of entry: Entry) -> String? { state.string(entry.start, entry.count) }
 
-  func allKeys() -> [String] { indexed().compactMap { name(of: $0) } }
+  func forEachKey(_ body: (String) -> Void) {
+    for entry in indexed() { if let name = name(of: entry) { body(name) } }
+  }
 }

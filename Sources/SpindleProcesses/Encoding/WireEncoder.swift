@@ -69,6 +69,11 @@ struct WireEncoder: Encoder {
 enum PathStep {
   case none, index(Int), key(any CodingKey)
 
+  var isNone: Bool {
+    if case .none = self { return true }
+    return false
+  }
+
   var codingKey: (any CodingKey)? {
     switch self {
     case .none: nil
