@@ -366,10 +366,7 @@
   /// The value's coding path, while it is being read.
   func enter(_ pathCount: Int, _ extraPath: PathLink?, _ key: consuming PathStep) throws -> (saved: Int, pathCount: Int) {
     guard depth < WireLimit.depth else {
-      throw DecodingError.dataCorrupted(
-        .init(
-          codingPath: path(pathCount, extraPath, key).codingKeys,
-          debugDescription: "the value nests deeper than \(WireLimit.depth) levels"))
+      throw tooDeep(path(pathCount, extraPath, key))
     }
     depth += 1
     let saved = currentPath.count
@@ -480,20 +477,29 @@
     (0..<min(count, currentPath.count)).map { currentPath[$0] } + (extra?.steps ?? []) + [key]
   }
 
-  func malformed(at place: Int, _ path: [PathStep]) -> DecodingError {
-    .dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "malformed bytes at offset \(place) of \(size)"))
+  // Not as a `DecodingError`: see `EncodingState.failure`.
+  @inline(never)
+  private func tooDeep(_ path: [PathStep]) -> any Error {
+    DecodingError.dataCorrupted(
+      .init(codingPath: path.codingKeys, debugDescription: "the value nests deeper than \(WireLimit.depth) levels"))
+  }
+
+  @inline(never)
+  func malformed(at place: Int, _ path: [PathStep]) -> any Error {
+    DecodingError.dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "malformed bytes at offset \(place) of \(size)"))
   }
 
   /// Why the value at `place` could not be read as that type.
-  func mismatch(_ type: Any.Type, at place: Int, _ path: [PathStep]) -> DecodingError {
+  @inline(never)
+  func mismatch(_ type: Any.Type, at place: Int, _ path: [PathStep]) -> any Error {
     guard let tag = byte(at: place), skip(from: place) != nil else { return malformed(at: place, path) }
     if tag == WireTag.null {
-      return .valueNotFound(type, .init(codingPath: path.codingKeys, debugDescription: "found nil in place of \(type)"))
+      return DecodingError.valueNotFound(type, .init(codingPath: path.codingKeys, debugDescription: "found nil in place of \(type)"))
     }
     if type == String.self && (tag >= WireTag.shortString || tag == WireTag.string) {
-      return .dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "the string is not valid UTF-8"))
+      return DecodingError.dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "the string is not valid UTF-8"))
     }
-    return .typeMismatch(
+    return DecodingError.typeMismatch(
       type, .init(codingPath: path.codingKeys, debugDescription: "found \(WireTag.name(tag)), which does not fit \(type)"))
   }
 }

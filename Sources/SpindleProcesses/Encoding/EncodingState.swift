@@ -73,13 +73,9 @@
     @inline(__always) get { unsafe storedArrayDepth }
     @inline(__always) _modify { yield unsafe &storedArrayDepth }
   }
-  private var failure: EncodingError?
-  @exclusivity(unchecked) private var storedHasFailed = false
-  /// Whether there is a `failure`; asked for each value, which the optional itself is too slow for.
-  private var hasFailed: Bool {
-    @inline(__always) get { unsafe storedHasFailed }
-    @inline(__always) _modify { yield unsafe &storedHasFailed }
-  }
+  /// An error of ours, see `fail`. Here and below not as an `EncodingError`, whose size the compiler does not know: a function that
+  /// may throw one would look its type up in the beginning.
+  @exclusivity(unchecked) private var failure: (any Error)?
   @exclusivity(unchecked) private var storedShelf = ContainerShelf<KeyedHandle>()
   private var shelf: ContainerShelf<KeyedHandle> {
     @inline(__always) get { unsafe storedShelf }
@@ -166,7 +162,7 @@
 
   func truncate(to newCount: Int) {
     count = newCount
-    if hasFailed { _ = takeFailure() }
+    if unsafe failure != nil { unsafe failure = nil }
   }
 
   // MARK: Bytes
@@ -305,7 +301,7 @@
 
   @inline(never)
   private func prepareSlowly(_ index: Int, _ serial: Int) throws {
-    if hasFailed, let failure { throw failure }
+    if let failure = unsafe failure { throw failure }
     guard index >= 0, index < nodes.count, nodes[index].serial == serial else {
       throw misuse("a container was written to after its value had been encoded")
     }
@@ -415,7 +411,8 @@
     setTop(segments[segment].top)
   }
 
-  private func tooDeep(at index: Int) -> EncodingError {
+  @inline(never)
+  private func tooDeep(at index: Int) -> any Error {
     misuse("the value nests deeper than \(WireLimit.depth) levels", at: index)
   }
 
@@ -463,7 +460,10 @@
   }
 
   private func finish(_ frame: Frame) throws {
-    if hasFailed, let failure = takeFailure() { throw failure }
+    if let failure = unsafe failure {
+      unsafe self.failure = nil
+      throw failure
+    }
     if top == frameBase, segments.count <= frame.segments {
       putEnd(of: frameBase)
     } else {
@@ -577,22 +577,12 @@
   /// A mistake where Codable gives no way to throw: it fails the next write, and the value as a whole.
   @inline(never)
   func fail(_ error: any Error) {
-    if hasFailed { return }
-    failure = error as? EncodingError
-    hasFailed = failure != nil
+    if unsafe failure == nil { unsafe failure = error }
   }
 
   @inline(never)
-  private func takeFailure() -> EncodingError? {
-    defer {
-      failure = nil
-      hasFailed = false
-    }
-    return failure
-  }
-
-  func misuse(_ description: String, at index: Int = -1) -> EncodingError {
-    .invalidValue(self, .init(codingPath: codingPath(of: index), debugDescription: description))
+  func misuse(_ description: String, at index: Int = -1) -> any Error {
+    EncodingError.invalidValue(self, .init(codingPath: codingPath(of: index), debugDescription: description))
   }
 
   func codingPath(of index: Int) -> [any CodingKey] {

@@ -20,7 +20,7 @@ struct KeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
     let place = try place(key)
     var end = place
     guard let value = T.take(from: source.state, at: &end) else {
-      throw source.state.mismatch(T.self, at: place, source.path + [.key(key)])
+      throw source.mismatch(T.self, at: place, key)
     }
     source.advance(to: end)
     return value
@@ -37,7 +37,7 @@ struct KeyedDecoding<Key: CodingKey>: KeyedDecodingContainerProtocol {
     }
     if tag == WireTag.some { end += 1 }
     guard let value = T.take(from: source.state, at: &end) else {
-      throw source.state.mismatch(T.self, at: place, source.path + [.key(key)])
+      throw source.mismatch(T.self, at: place, key)
     }
     source.advance(to: end)
     return value

@@ -62,10 +62,15 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
     cursor = next
     pending = -1
     if isAtEnd {
-      throw DecodingError.valueNotFound(
-        type, .init(codingPath: elementPath.codingKeys, debugDescription: "the unkeyed container has no more elements"))
+      throw noMore(type)
     }
     return cursor
+  }
+
+  @inline(never)
+  private func noMore(_ type: Any.Type) -> any Error {
+    DecodingError.valueNotFound(
+      type, .init(codingPath: elementPath.codingKeys, debugDescription: "the unkeyed container has no more elements"))
   }
 
   private mutating func advance(to end: Int) {

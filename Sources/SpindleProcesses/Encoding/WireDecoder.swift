@@ -124,10 +124,16 @@ struct WireDecoder: Decoder {
   /// The value will be read through a decoder of its own.
   func leave(at place: Int) { pending = place }
 
-  func missing(_ key: any CodingKey) -> DecodingError {
+  @inline(never)
+  func missing(_ key: any CodingKey) -> any Error {
     if state.skip(from: origin) == nil { return state.malformed(at: origin, path) }
-    return .keyNotFound(
+    return DecodingError.keyNotFound(
       key, .init(codingPath: path.codingKeys, debugDescription: "no value was encoded for \(key.stringValue)"))
+  }
+
+  @inline(never)
+  func mismatch(_ type: Any.Type, at place: Int, _ key: any CodingKey) -> any Error {
+    state.mismatch(type, at: place, path + [.key(key)])
   }
 
   /// Where the key's value begins.
