@@ -62,7 +62,11 @@
       openCount &-= 1
       let place = unsafe places! + Int(places![openCount].opened)
       unsafe place.pointee.isOpen = false
-      if unsafe !isKnownUniquelyReferenced(&place.pointee.box) { unsafe letGo(place) }
+      if unsafe isKnownUniquelyReferenced(&place.pointee.box) {
+        unsafe place.pointee.content?.end()
+      } else {
+        unsafe letGo(place)
+      }
     }
   }
 
@@ -96,4 +100,6 @@
 /// What a container on a shelf refers to. It does not keep the state alive, whose the shelf is, until it has left that.
 protocol ShelfContent: AnyObject {
   func leaveShelf()
+  /// Forgets what it was used for.
+  func end()
 }

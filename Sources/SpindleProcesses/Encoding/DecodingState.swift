@@ -405,7 +405,8 @@
   func keyedContainer<Key: CodingKey>(
     _ origin: Int, _ pathCount: Int, _ extraPath: PathLink?, _: Key.Type
   ) -> KeyedDecodingContainer<Key> {
-    let place = shelf.open(Key.self, level: depth)
+    // One of a decoder that was kept is no frame's, at whose end it would be closed.
+    let place = depth > 0 ? shelf.open(Key.self, level: depth) : -1
     if place >= 0, let box = shelf[place].box {
       shelf[place].content?.begin(origin, pathCount, extraPath)
       return unsafe keyedDecodingContainer(of: box, Key.self)

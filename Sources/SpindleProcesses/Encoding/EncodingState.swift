@@ -491,7 +491,8 @@
   /// A container for the fields of a node, which has been opened as one.
   @inline(__always)
   func keyedContainer<Key: CodingKey>(_ index: Int, _ serial: Int, _: Key.Type) -> KeyedEncodingContainer<Key> {
-    let place = shelf.open(Key.self, level: index)
+    // One of a mistake is no frame's, at whose end it would be closed.
+    let place = index >= 0 ? shelf.open(Key.self, level: index) : -1
     if place >= 0, let box = shelf[place].box {
       shelf[place].content?.begin(index, serial)
       return unsafe keyedEncodingContainer(of: box, Key.self)

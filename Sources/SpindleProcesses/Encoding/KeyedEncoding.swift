@@ -34,6 +34,8 @@
     unsafe self.serial = serial
   }
 
+  func end() {}
+
   @inline(__always)
   func prepare() throws { unsafe try state.prepare(index, serial) }
 

@@ -99,9 +99,14 @@ struct WireDecoder: Decoder {
   func begin(_ origin: Int, _ pathCount: Int, _ extraPath: PathLink?) {
     self.origin = origin
     self.pathCount = pathCount
-    if extraPath != nil || self.extraPath != nil { self.extraPath = extraPath }
+    if extraPath != nil { self.extraPath = extraPath }
     cursor = origin &+ 1
     pending = -1
+  }
+
+  @inline(__always)
+  func end() {
+    if extraPath != nil { extraPath = nil }
     if hasIndex { forgetIndex() }
   }
 
@@ -195,6 +200,7 @@ struct WireDecoder: Decoder {
   }
 
   private func indexed() -> ContiguousArray<Entry> {
+    if state.size == 0 { return [] }  // The bytes are gone.
     if let entries { return entries }
     var result: ContiguousArray<Entry> = []
     var place = origin + 1
