@@ -166,13 +166,13 @@ let operations = [
   Operation("shared-nested", "SharedQueue of a struct with two structs inside: put, get", blocksAtMost: 1) {
     putAndGet(sharedRoutes, route, $0)
   },
-  Operation("shared-structs", "SharedQueue of arrays of 100 structs: put, get", blocksAtMost: 11) {
+  Operation("shared-structs", "SharedQueue of arrays of 100 structs: put, get", blocksAtMost: 11 + rarely) {
     putAndGet(sharedArrays, Array(repeating: point, count: 100), $0)
   },
-  Operation("process-number", "ProcessPool: submit 100 calls with a number, then read the results", blocksAtMost: 4, startsProcesses: true) {
+  Operation("process-number", "ProcessPool: submit 100 calls with a number, then read the results", blocksAtMost: 6, startsProcesses: true) {
     call(sameNumber, 1, $0)
   },
-  Operation("process-struct", "ProcessPool: submit 100 calls with a struct, then read the results", blocksAtMost: 5, startsProcesses: true) {
+  Operation("process-struct", "ProcessPool: submit 100 calls with a struct, then read the results", blocksAtMost: 10, startsProcesses: true) {
     call(samePoint, point, $0)
   },
 ]
