@@ -144,6 +144,7 @@ int spindle_thread_on_end(enum spindle_end what, void (*ended)(void *), void *va
 }
 
 _Thread_local struct spindle_values spindle_local_values;
+_Thread_local struct spindle_spares spindle_spares;
 
 int spindle_set_local_cell(size_t index, uint64_t serial, void *cell) {
   struct spindle_values *values = &spindle_local_values;

@@ -1,7 +1,7 @@
 // What one operation by one thread costs, once it is warm, in figures that are exact on a noisy machine.
 //
 //     operations                 a table: blocks allocated per operation; fails when one allocates more than it may
-//     operations list
+//     operations list         those that a tool may look at: not what starts processes
 //     operations NAME COUNT      does it COUNT times, after a warm-up of one: for tools that count what a program does
 import CCounting
 import Glibc
@@ -12,12 +12,17 @@ struct Operation {
   let name: String
   let what: String
   let blocksAtMost: Double
+  /// Valgrind's programs cannot be started again as processes of their own.
+  let startsProcesses: Bool
   let run: (_ count: Int) -> Void
 
-  init(_ name: String, _ what: String, blocksAtMost: Double, _ run: @escaping (_ count: Int) -> Void) {
+  init(
+    _ name: String, _ what: String, blocksAtMost: Double, startsProcesses: Bool = false, _ run: @escaping (_ count: Int) -> Void
+  ) {
     self.name = name
     self.what = what
     self.blocksAtMost = blocksAtMost
+    self.startsProcesses = startsProcesses
     self.run = run
   }
 
@@ -48,6 +53,56 @@ let heap = PriorityQueue<Int>()
 let pool = ThreadPool(maxWorkers: 2)
 let shared = SharedQueue<Int>(capacity: 1024)
 let sharedLock = SharedLock()
+
+/// Values as users send them to other processes, written and read here in one.
+struct Point: Codable, Sendable {
+  var x: Double
+  var y: Double
+  var name: String
+}
+
+enum Level: String, Codable, Sendable { case low, middle, high }
+
+struct Order: Codable, Sendable {
+  var number: Int
+  var customer: String
+  var price: Double
+  var isPaid: Bool
+  var discount: Double?
+  var level: Level
+}
+
+struct Route: Codable, Sendable {
+  var from: Point
+  var to: Point
+  var length: Double
+}
+
+let point = Point(x: 1.5, y: 2.5, name: "somewhere")
+let order = Order(number: 4711, customer: "Miller & Sons", price: 12.5, isPaid: true, discount: 0.1, level: .middle)
+let route = Route(from: point, to: point, length: 3)
+let sharedPoints = SharedQueue<Point>(capacity: 1024)
+let sharedOrders = SharedQueue<Order>(capacity: 1024)
+let sharedRoutes = SharedQueue<Route>(capacity: 1024)
+let sharedArrays = SharedQueue<[Point]>(capacity: 1024)
+
+func putAndGet<Item: Codable & Sendable>(_ queue: SharedQueue<Item>, _ item: Item, _ count: Int) {
+  for _ in 0..<count { try! queue.put(item); _ = try! queue.get() }
+}
+
+/// Made by the first operation that uses it.
+enum Workers { static let pool = ProcessPool(maxWorkers: 1) }
+
+@Sendable func sameNumber(_ number: Int) -> Int { number }
+@Sendable func samePoint(_ point: Point) -> Point { point }
+
+/// Many in line at once: what counts is the work of a call, not the wait for it.
+func call<Item: Codable & Sendable>(_ function: @escaping @Sendable (Item) throws -> Item, _ item: Item, _ count: Int) {
+  for start in stride(from: 0, to: count, by: 100) {
+    let futures = (start..<min(start + 100, count)).map { _ in Workers.pool.submit(function, item) }
+    for future in futures { _ = try! future.result() }
+  }
+}
 
 let operations = [
   Operation("lock", "Lock: acquire, release", blocksAtMost: 0) { for _ in 0..<$0 { lock.acquire(); lock.release() } },
@@ -102,11 +157,29 @@ let operations = [
   Operation("shared-queue", "SharedQueue(capacity: 1024): put, get", blocksAtMost: 0) {
     for i in 0..<$0 { try! shared.put(i); _ = try! shared.get() }
   },
+  Operation("shared-struct", "SharedQueue of a struct of three fields: put, get", blocksAtMost: 1) {
+    putAndGet(sharedPoints, point, $0)
+  },
+  Operation("shared-fields", "SharedQueue of a struct of six fields, an enum and an optional among them: put, get", blocksAtMost: 1) {
+    putAndGet(sharedOrders, order, $0)
+  },
+  Operation("shared-nested", "SharedQueue of a struct with two structs inside: put, get", blocksAtMost: 1) {
+    putAndGet(sharedRoutes, route, $0)
+  },
+  Operation("shared-structs", "SharedQueue of arrays of 100 structs: put, get", blocksAtMost: 11 + rarely) {
+    putAndGet(sharedArrays, Array(repeating: point, count: 100), $0)
+  },
+  Operation("process-number", "ProcessPool: submit 100 calls with a number, then read the results", blocksAtMost: 6, startsProcesses: true) {
+    call(sameNumber, 1, $0)
+  },
+  Operation("process-struct", "ProcessPool: submit 100 calls with a struct, then read the results", blocksAtMost: 10, startsProcesses: true) {
+    call(samePoint, point, $0)
+  },
 ]
 
 let arguments = CommandLine.arguments.dropFirst()
 if arguments.first == "list" {
-  for operation in operations { print(operation.name, operation.what, separator: "\t") }
+  for operation in operations where !operation.startsProcesses { print(operation.name, operation.what, separator: "\t") }
 } else if let name = arguments.first {
   guard let operation = operations.first(where: { $0.name == name }), let count = arguments.last.flatMap({ Int($0) }) else {
     print("no such operation, or no count: \(name)")

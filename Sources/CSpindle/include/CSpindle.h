@@ -155,6 +155,15 @@ int spindle_set_local_cell(size_t index, uint64_t serial, void *cell);
 struct spindle_values spindle_take_local_values(void);
 void spindle_free_local_values(struct spindle_values values);
 
+/// What the encoding keeps for the calling thread's next use; see SpareStates.
+struct spindle_spares {
+  void *encoding;
+  void *decoding;
+  bool has_owner;
+};
+extern _Thread_local struct spindle_spares spindle_spares;
+static inline struct spindle_spares *spindle_local_spares(void) { return &spindle_spares; }
+
 /// EAGAIN.
 int32_t spindle_try_again(void);
 

@@ -74,7 +74,7 @@ package struct AttachedDescriptor: Codable, Sendable {
   }
 
   package func encode(to encoder: any Encoder) throws {
-    guard let node = encoder as? WireEncoder, let list = node.state.attachments else {
+    guard let node = encoder as? WireEncoder, let list = node.state.attachmentsToAddTo() else {
       throw EncodingError.invalidValue(
         self,
         .init(

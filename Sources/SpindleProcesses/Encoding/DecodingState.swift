@@ -37,27 +37,26 @@
     @inline(__always) get { unsafe storedDepth }
     @inline(__always) _modify { yield unsafe &storedDepth }
   }
-  @exclusivity(unchecked) private var storedCurrentPath: [PathStep] = []
-  private var currentPath: [PathStep] {
+  @exclusivity(unchecked) private var storedCurrentPath = Stack<PathStep>()
+  private var currentPath: Stack<PathStep> {
     @inline(__always) get { unsafe storedCurrentPath }
     @inline(__always) _modify { yield unsafe &storedCurrentPath }
+  }
+  @exclusivity(unchecked) private var storedShelf = ContainerShelf<KeyedSource>()
+  private var shelf: ContainerShelf<KeyedSource> {
+    @inline(__always) get { unsafe storedShelf }
+    @inline(__always) _modify { yield unsafe &storedShelf }
   }
   private var owned: UnsafeMutableRawPointer?
   var attachments: AttachmentList?
   var actors: ActorContext?
 
-  convenience init() { unsafe self.init(UnsafeRawBufferPointer(start: nil, count: 0)) }
-
-  init(_ bytes: UnsafeRawBufferPointer) {
-    if let start = bytes.baseAddress, bytes.count > 0 {
-      unsafe base = start
-      unsafe storedSize = bytes.count
-    } else {
-      let memory = UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
-      unsafe owned = memory
-      unsafe base = UnsafeRawPointer(memory)
-      unsafe storedSize = 0
-    }
+  /// There are no bytes yet.
+  init() {
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
+    unsafe owned = memory
+    unsafe base = UnsafeRawPointer(memory)
+    unsafe storedSize = 0
   }
 
   /// Reads these bytes from now on. Only for who alone has a reference: a decoder that was kept would read them too.
@@ -68,7 +67,7 @@
     knownStart = -1
     knownEnd = -1
     depth = 0
-    if !currentPath.isEmpty { currentPath = [] }
+    currentPath.remove(downTo: 0)
     guard let start = bytes.baseAddress else { return }
     unsafe base = start
     size = bytes.count
@@ -83,10 +82,19 @@
     unsafe storedSize = source.count
   }
 
-  deinit { unsafe owned?.deallocate() }
+  deinit {
+    currentPath.free()
+    shelf.free()
+    unsafe owned?.deallocate()
+  }
 
   /// The caller's bytes are about to go: a decoder that was kept reads nothing any more.
   func invalidate() { size = 0 }
+
+  func rest() {
+    if attachments != nil { attachments = nil }
+    if actors != nil { actors = nil }
+  }
 
   // MARK: Bytes
 
@@ -194,12 +202,16 @@
 
   func takeString(at place: inout Int) -> String? {
     var end = place
-    guard let range = takeStringRange(at: &end) else { return nil }
-    let bytes = unsafe UnsafeBufferPointer(
-      start: (base + range.start).assumingMemoryBound(to: UInt8.self), count: range.count)
+    guard let range = takeStringRange(at: &end), let string = string(range.start, range.count) else { return nil }
+    place = end
+    return string
+  }
+
+  /// From a range that `takeStringRange` has given; nil when the bytes are not valid UTF-8.
+  func string(_ start: Int, _ count: Int) -> String? {
+    let bytes = unsafe UnsafeBufferPointer(start: (base + start).assumingMemoryBound(to: UInt8.self), count: count)
     // `String(validating:as:)` says the same and takes three times as long: it is generic and not specialised.
     guard let text = unsafe try? UTF8Span(validating: Span(_unsafeElements: bytes)) else { return nil }
-    place = end
     return String(copying: text)
   }
 
@@ -226,6 +238,12 @@
   func noteEnd(of start: Int, at end: Int) {
     knownStart = start
     knownEnd = end
+  }
+
+  /// The same as `skip`, of a value that was mostly read to its end.
+  @inline(__always)
+  private func endAfterReading(_ place: Int) -> Int? {
+    place == progressOrigin && byte(at: progressPlace) == WireTag.end ? progressPlace &+ 1 : skip(from: place)
   }
 
   /// The place after the value, or nil when the bytes are malformed. No recursion: bytes may nest as deep as they like.
@@ -294,15 +312,15 @@
 
   @inline(__always)
   func decode<T: Decodable>(
-    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep], _ key: PathStep
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?, _ key: consuming PathStep
   ) throws -> T {
     try decode(type, as: ValueCoder.of(type), at: &place, pathCount, extraPath, key)
   }
 
   /// - Parameter coder: that of T, looked up once for many.
   func decode<T: Decodable>(
-    _ type: T.Type, as coder: ValueCoder, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep],
-    _ key: PathStep
+    _ type: T.Type, as coder: ValueCoder, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?,
+    _ key: consuming PathStep
   ) throws -> T {
     if case .codable = coder { return try decodeFrame(type, at: &place, pathCount, extraPath, key) }
     return try decodeInMemory(type, as: coder, at: &place, pathCount, extraPath, key)
@@ -312,7 +330,7 @@
   /// compiler does first thing in a function.
   @inline(never)
   private func decodeInMemory<T: Decodable>(
-    _ type: T.Type, as coder: ValueCoder, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep],
+    _ type: T.Type, as coder: ValueCoder, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?,
     _ key: PathStep
   ) throws -> T {
     switch coder {
@@ -346,40 +364,75 @@
   }
 
   /// The value's coding path, while it is being read.
-  func enter(_ pathCount: Int, _ extraPath: [PathStep], _ key: PathStep) throws -> (saved: Int, pathCount: Int) {
+  func enter(_ pathCount: Int, _ extraPath: PathLink?, _ key: consuming PathStep) throws -> (saved: Int, pathCount: Int) {
     guard depth < WireLimit.depth else {
-      throw DecodingError.dataCorrupted(
-        .init(
-          codingPath: path(pathCount, extraPath, key).codingKeys,
-          debugDescription: "the value nests deeper than \(WireLimit.depth) levels"))
+      throw tooDeep(path(pathCount, extraPath, key))
     }
     depth += 1
     let saved = currentPath.count
-    if !extraPath.isEmpty { currentPath.append(contentsOf: extraPath) }
-    if case .none = key {} else { currentPath.append(key) }
+    if let extraPath { take(extraPath) }
+    if !key.isNone { currentPath.append(key) }
     return (saved, currentPath.count)
+  }
+
+  private func take(_ path: PathLink) {
+    if let outer = path.outer { take(outer) }
+    currentPath.append(path.step)
   }
 
   func leave(_ frame: (saved: Int, pathCount: Int)) {
     depth -= 1
-    while currentPath.count > frame.saved { currentPath.removeLast() }
+    currentPath.remove(downTo: frame.saved)
   }
 
   func decodeFrame<T: Decodable>(
-    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep], _ key: PathStep
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?, _ key: consuming PathStep
   ) throws -> T {
     let frame = try enter(pathCount, extraPath, key)
     defer { leave(frame) }
-    guard byte(at: place) != nil else { throw malformed(at: place, currentPath) }
-    let value = try T(from: WireDecoder(state: self, place: place, pathCount: frame.pathCount, extraPath: []))
-    guard let end = skip(from: place) else { throw malformed(at: place, currentPath) }
+    let containers = shelf.openCount
+    defer { shelf.close(downTo: containers) }
+    guard byte(at: place) != nil else { throw malformed(at: place, path(currentPath.count, nil)) }
+    let value = try T(from: WireDecoder(state: self, place: place, pathCount: frame.pathCount, extraPath: nil))
+    guard let end = endAfterReading(place) else { throw malformed(at: place, path(currentPath.count, nil)) }
     noteEnd(of: place, at: end)
     place = end
     return value
   }
 
+  /// A container for the fields of the value at `origin`.
+  @inline(__always)
+  func keyedContainer<Key: CodingKey>(
+    _ origin: Int, _ pathCount: Int, _ extraPath: PathLink?, _: Key.Type
+  ) -> KeyedDecodingContainer<Key> {
+    // One of a decoder that was kept is no frame's, at whose end it would be closed.
+    let place = depth > 0 ? shelf.open(Key.self, level: depth) : -1
+    if place >= 0, let box = shelf[place].box {
+      shelf[place].content?.begin(origin, pathCount, extraPath)
+      return unsafe keyedDecodingContainer(of: box, Key.self)
+    }
+    return newKeyedContainer(origin, pathCount, extraPath, place)
+  }
+
+  @inline(never)
+  private func newKeyedContainer<Key: CodingKey>(
+    _ origin: Int, _ pathCount: Int, _ extraPath: PathLink?, _ place: Int
+  ) -> KeyedDecodingContainer<Key> {
+    let source = KeyedSource(state: self, keys: KeyTable(Key.self, isUsedAgain: place >= 0))
+    source.begin(origin, pathCount, extraPath)
+    let container = KeyedDecodingContainer(KeyedDecoding<Key>(source: source))
+    if place >= 0 {
+      shelf[place].content = source
+      // SAFETY: such a container is one reference, to its box.
+      shelf[place].box = unsafe unsafeBitCast(container, to: AnyObject.self)
+    } else {
+      source.leaveShelf()
+    }
+    return container
+  }
+
   func decodeOptional<T: Decodable>(
-    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: [PathStep], _ key: PathStep
+    _ type: T.Type, at place: inout Int, _ pathCount: Int, _ extraPath: PathLink?, _ key: consuming PathStep
   ) throws -> T? {
     let tag = byte(at: place)
     if tag == WireTag.null {
@@ -421,24 +474,33 @@
 
   // MARK: Errors
 
-  func path(_ count: Int, _ extra: [PathStep], _ key: PathStep = .none) -> [PathStep] {
-    currentPath.prefix(count) + extra + [key]
+  func path(_ count: Int, _ extra: PathLink?, _ key: PathStep = .none) -> [PathStep] {
+    (0..<min(count, currentPath.count)).map { currentPath[$0] } + (extra?.steps ?? []) + [key]
   }
 
-  func malformed(at place: Int, _ path: [PathStep]) -> DecodingError {
-    .dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "malformed bytes at offset \(place) of \(size)"))
+  // Not as a `DecodingError`: see `EncodingState.failure`.
+  @inline(never)
+  private func tooDeep(_ path: [PathStep]) -> any Error {
+    DecodingError.dataCorrupted(
+      .init(codingPath: path.codingKeys, debugDescription: "the value nests deeper than \(WireLimit.depth) levels"))
+  }
+
+  @inline(never)
+  func malformed(at place: Int, _ path: [PathStep]) -> any Error {
+    DecodingError.dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "malformed bytes at offset \(place) of \(size)"))
   }
 
   /// Why the value at `place` could not be read as that type.
-  func mismatch(_ type: Any.Type, at place: Int, _ path: [PathStep]) -> DecodingError {
+  @inline(never)
+  func mismatch(_ type: Any.Type, at place: Int, _ path: [PathStep]) -> any Error {
     guard let tag = byte(at: place), skip(from: place) != nil else { return malformed(at: place, path) }
     if tag == WireTag.null {
-      return .valueNotFound(type, .init(codingPath: path.codingKeys, debugDescription: "found nil in place of \(type)"))
+      return DecodingError.valueNotFound(type, .init(codingPath: path.codingKeys, debugDescription: "found nil in place of \(type)"))
     }
     if type == String.self && (tag >= WireTag.shortString || tag == WireTag.string) {
-      return .dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "the string is not valid UTF-8"))
+      return DecodingError.dataCorrupted(.init(codingPath: path.codingKeys, debugDescription: "the string is not valid UTF-8"))
     }
-    return .typeMismatch(
+    return DecodingError.typeMismatch(
       type, .init(codingPath: path.codingKeys, debugDescription: "found \(WireTag.name(tag)), which does not fit \(type)"))
   }
 }

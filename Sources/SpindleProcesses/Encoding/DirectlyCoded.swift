@@ -142,7 +142,12 @@ extension Double: PackedElement {
     state.putRaw(bitPattern.littleEndian)
   }
 
-  static func take(from state: DecodingState, at place: inout Int) -> Double? { state.takeDouble(at: &place) }
+  @inline(__always)
+  static func take(from state: DecodingState, at place: inout Int) -> Double? {
+    guard state.byte(at: place) == WireTag.double else { return state.takeDouble(at: &place) }
+    place &+= 1
+    return state.takeRaw(UInt64.self, at: &place).map { Double(bitPattern: $0.littleEndian) }
+  }
 
   static func unpack(_ kind: PackedKind, from state: DecodingState, at place: Int) -> Double? {
     var at = place

@@ -24,7 +24,10 @@
     @inline(__always) get { unsafe storedCapacity }
     @inline(__always) _modify { yield unsafe &storedCapacity }
   }
-  private var isBorrowed: Bool
+  /// The bytes go to memory of the caller, or to `home`.
+  private var isBorrowed = true
+  /// Memory that is kept for one writer after the other.
+  private let home: UnsafeMutableRawBufferPointer
   @exclusivity(unchecked) private var storedTop = -1
   private var top: Int {
     @inline(__always) get { unsafe storedTop }
@@ -38,8 +41,9 @@
 
   /// The caller's memory was too small, and the bytes moved to memory of our own.
   private(set) var hasOutgrown = false
-  @exclusivity(unchecked) private var storedNodes = NodeStack()
-  var nodes: NodeStack {
+  @exclusivity(unchecked) private var storedNodes = Stack<Node>()
+  // Indices come from handles whose serial number was compared first, or from nodes that are still there.
+  var nodes: Stack<Node> {
     @inline(__always) get { unsafe storedNodes }
     @inline(__always) _modify { yield unsafe &storedNodes }
   }
@@ -69,14 +73,17 @@
     @inline(__always) get { unsafe storedArrayDepth }
     @inline(__always) _modify { yield unsafe &storedArrayDepth }
   }
-  private var failure: EncodingError?
-  @exclusivity(unchecked) private var storedHasFailed = false
-  /// Whether there is a `failure`; asked for each value, which the optional itself is too slow for.
-  private var hasFailed: Bool {
-    @inline(__always) get { unsafe storedHasFailed }
-    @inline(__always) _modify { yield unsafe &storedHasFailed }
+  /// An error of ours, see `fail`. Here and below not as an `EncodingError`, whose size the compiler does not know: a function that
+  /// may throw one would look its type up in the beginning.
+  @exclusivity(unchecked) private var failure: (any Error)?
+  @exclusivity(unchecked) private var storedShelf = ContainerShelf<KeyedHandle>()
+  private var shelf: ContainerShelf<KeyedHandle> {
+    @inline(__always) get { unsafe storedShelf }
+    @inline(__always) _modify { yield unsafe &storedShelf }
   }
   var attachments: AttachmentList?
+  /// A list is made when the first value is attached, which few messages have.
+  var makesAttachments = false
   var actors: ActorContext?
 
   struct Node {
@@ -92,51 +99,6 @@
     var key: PathStep
   }
 
-  /// The nodes, one after the other. An array would check bounds, uniqueness and exclusivity at every byte written.
-  // SAFETY: indices come from handles whose serial number was compared first, or from nodes that are still there.
-  @safe struct NodeStack {
-    private var base: UnsafeMutablePointer<Node>?
-    private(set) var count = 0
-    private var capacity = 0
-
-    @inline(__always)
-    subscript(index: Int) -> Node {
-      unsafeAddress { unsafe UnsafePointer(base! + index) }
-      nonmutating unsafeMutableAddress { unsafe base! + index }
-    }
-
-    @inline(__always)
-    mutating func append(_ node: consuming Node) {
-      if count == capacity { grow() }
-      unsafe (base! + count).initialize(to: node)
-      count &+= 1
-    }
-
-    @inline(__always)
-    mutating func remove(downTo kept: Int) {
-      unsafe (base! + kept).deinitialize(count: count &- kept)
-      count = kept
-    }
-
-    @inline(never)
-    private mutating func grow() {
-      let more = max(8, capacity * 2)
-      let memory = UnsafeMutablePointer<Node>.allocate(capacity: more)
-      if let base = unsafe base {
-        unsafe memory.moveInitialize(from: base, count: count)
-        unsafe base.deallocate()
-      }
-      unsafe base = memory
-      capacity = more
-    }
-
-    mutating func free() {
-      guard let base = unsafe base else { return }
-      remove(downTo: 0)
-      unsafe base.deallocate()
-    }
-  }
-
   @safe private struct Segment {
     var base: UnsafeMutableRawPointer
     var count = 0
@@ -149,35 +111,58 @@
     var splices: [(offset: Int, segment: Int)] = []
   }
 
-  init(capacity: Int = 128) {
-    unsafe base = .allocate(byteCount: capacity, alignment: 16)
+  init(capacity: Int = EncodingState.usualCapacity) {
+    unsafe home = .allocate(byteCount: capacity, alignment: 16)
+    unsafe base = home.baseAddress!
     unsafe storedCapacity = capacity
-    isBorrowed = false
   }
 
   /// Writes into the caller's memory for as long as it suffices.
-  init(into memory: UnsafeMutableRawBufferPointer) {
-    if let start = memory.baseAddress {
-      unsafe base = start
-      unsafe storedCapacity = memory.count
-      isBorrowed = true
-    } else {
-      unsafe base = .allocate(byteCount: 64, alignment: 16)
-      unsafe storedCapacity = 64
-      isBorrowed = false
-      hasOutgrown = true
-    }
+  convenience init(into memory: UnsafeMutableRawBufferPointer) {
+    self.init(capacity: 64)
+    unsafe write(into: memory)
   }
 
   deinit {
     // Segments above the first exist only when an error ended the encoding; `dropSegments` has then freed them.
     nodes.free()
+    shelf.free()
     if !isBorrowed { unsafe base.deallocate() }
+    unsafe home.deallocate()
+  }
+
+  // MARK: One writer after the other
+
+  static let usualCapacity = 512
+  var isReusable: Bool { unsafe home.count == Self.usualCapacity }
+
+  func write(into memory: UnsafeMutableRawBufferPointer) {
+    guard let start = memory.baseAddress else { return hasOutgrown = true }
+    unsafe base = start
+    capacity = memory.count
+  }
+
+  func rest() {
+    truncate(to: 0)
+    if !isBorrowed { unsafe base.deallocate() }
+    isBorrowed = true
+    unsafe base = home.baseAddress!
+    capacity = unsafe home.count
+    hasOutgrown = false
+    if attachments != nil { attachments = nil }
+    makesAttachments = false
+    if actors != nil { actors = nil }
+  }
+
+  /// What descriptors are added to; nil where they cannot travel.
+  func attachmentsToAddTo() -> AttachmentList? {
+    if attachments == nil, makesAttachments { attachments = AttachmentList() }
+    return attachments
   }
 
   func truncate(to newCount: Int) {
     count = newCount
-    if hasFailed { _ = takeFailure() }
+    if unsafe failure != nil { unsafe failure = nil }
   }
 
   // MARK: Bytes
@@ -265,6 +250,10 @@
     }
   }
 
+  /// So many bytes were stored, for which there was room.
+  @inline(__always)
+  func advance(_ byteCount: Int) { count &+= byteCount }
+
   @inline(__always)
   func putString(_ string: String) {
     if unsafe string.utf8.withContiguousStorageIfAvailable({ unsafe putText($0) }) == nil { putForeignString(string) }
@@ -312,7 +301,7 @@
 
   @inline(never)
   private func prepareSlowly(_ index: Int, _ serial: Int) throws {
-    if hasFailed, let failure { throw failure }
+    if let failure = unsafe failure { throw failure }
     guard index >= 0, index < nodes.count, nodes[index].serial == serial else {
       throw misuse("a container was written to after its value had been encoded")
     }
@@ -328,7 +317,39 @@
     }
   }
 
-  func push(parent: Int, key: PathStep) throws -> (index: Int, serial: Int) {
+  /// Makes the node a container of that kind. Codable gives no way to throw here, so a mistake fails the next write and
+  /// the value as a whole.
+  @inline(__always)
+  func open(_ kind: Node.Kind, _ index: Int, _ serial: Int) -> Bool {
+    guard topSerial == serial, nodes[index].kind == .empty else { return openSlowly(kind, index, serial) }
+    begin(kind, index)
+    return true
+  }
+
+  @inline(__always)
+  private func begin(_ kind: Node.Kind, _ index: Int) {
+    nodes[index].kind = kind
+    if kind == .keyed { put(WireTag.keyed) }
+    if kind == .unkeyed { put(WireTag.unkeyed) }
+  }
+
+  @inline(never)
+  private func openSlowly(_ kind: Node.Kind, _ index: Int, _ serial: Int) -> Bool {
+    do {
+      if index >= 0, index < nodes.count, nodes[index].serial == serial, nodes[index].kind == kind { return true }
+      try prepare(index, serial)
+      guard nodes[index].kind == .empty || (nodes[index].kind == .single && kind != .written) else {
+        throw misuse("two containers of different kinds were asked for one value", at: index)
+      }
+      begin(kind, index)
+      return true
+    } catch {
+      fail(error)
+      return false
+    }
+  }
+
+  func push(parent: Int, key: consuming PathStep) throws -> (index: Int, serial: Int) {
     let depth = parent < 0 ? 1 : nodes[parent].depth + 1
     guard depth + arrayDepth <= WireLimit.depth else { throw tooDeep(at: parent) }
     let index = nodes.count
@@ -390,7 +411,8 @@
     setTop(segments[segment].top)
   }
 
-  private func tooDeep(at index: Int) -> EncodingError {
+  @inline(never)
+  private func tooDeep(at index: Int) -> any Error {
     misuse("the value nests deeper than \(WireLimit.depth) levels", at: index)
   }
 
@@ -411,30 +433,88 @@
   }
 
   /// Runs one value's `encode(to:)`; on an error everything since `restart` is taken back.
-  func encodeFrame<T: Encodable>(_ value: T, under parent: Int, key: PathStep, restart: Int) throws {
-    let savedFrame = frameBase
-    let savedNodes = nodes.count
-    let savedSegments = max(segments.count, 1)
-    let segment = current
-    let start = count
+  func encodeFrame<T: Encodable>(_ value: T, under parent: Int, key: consuming PathStep, restart: Int) throws {
+    let frame = Frame(
+      parent: parent, base: frameBase, nodes: nodes.count, containers: shelf.openCount,
+      segments: max(segments.count, 1), segment: current, start: count)
     do {
       let node = try push(parent: parent, key: key)
       frameBase = node.index
       try value.encode(to: WireEncoder(state: self, index: node.index, serial: node.serial))
-      if hasFailed, let failure = takeFailure() { throw failure }
-      finishFrame(node.index, segment: segment, start: start, savedSegments: savedSegments)
+      try finish(frame)
     } catch {
-      activate(segment)
-      dropSegments(downTo: savedSegments, in: segment)
-      count = restart
-      nodes.remove(downTo: savedNodes)
-      frameBase = savedFrame
-      setTop(parent)
+      abandon(frame, restart)
       throw error
     }
-    nodes.remove(downTo: savedNodes)
-    frameBase = savedFrame
-    setTop(parent)
+  }
+
+  /// What there was when a value began.
+  private struct Frame {
+    let parent: Int
+    let base: Int
+    let nodes: Int
+    let containers: Int
+    let segments: Int
+    let segment: Int
+    let start: Int
+  }
+
+  private func finish(_ frame: Frame) throws {
+    if let failure = unsafe failure {
+      unsafe self.failure = nil
+      throw failure
+    }
+    if top == frameBase, segments.count <= frame.segments {
+      putEnd(of: frameBase)
+    } else {
+      finishFrame(frameBase, segment: frame.segment, start: frame.start, savedSegments: frame.segments)
+    }
+    leave(frame)
+  }
+
+  @inline(never)
+  private func abandon(_ frame: Frame, _ restart: Int) {
+    activate(frame.segment)
+    dropSegments(downTo: frame.segments, in: frame.segment)
+    count = restart
+    leave(frame)
+  }
+
+  @inline(__always)
+  private func leave(_ frame: Frame) {
+    shelf.close(downTo: frame.containers)
+    nodes.remove(downTo: frame.nodes)
+    frameBase = frame.base
+    setTop(frame.parent)
+  }
+
+  /// A container for the fields of a node, which has been opened as one.
+  @inline(__always)
+  func keyedContainer<Key: CodingKey>(_ index: Int, _ serial: Int, _: Key.Type) -> KeyedEncodingContainer<Key> {
+    // One of a mistake is no frame's, at whose end it would be closed.
+    let place = index >= 0 ? shelf.open(Key.self, level: index) : -1
+    if place >= 0, let box = shelf[place].box {
+      shelf[place].content?.begin(index, serial)
+      return unsafe keyedEncodingContainer(of: box, Key.self)
+    }
+    return newKeyedContainer(index, serial, place)
+  }
+
+  @inline(never)
+  private func newKeyedContainer<Key: CodingKey>(
+    _ index: Int, _ serial: Int, _ place: Int
+  ) -> KeyedEncodingContainer<Key> {
+    let handle = KeyedHandle(state: self, keys: KeyTable(Key.self, isUsedAgain: place >= 0))
+    handle.begin(index, serial)
+    let container = KeyedEncodingContainer(KeyedEncoding<Key>(handle: handle))
+    if place >= 0 {
+      shelf[place].content = handle
+      // SAFETY: such a container is one reference, to its box.
+      shelf[place].box = unsafe unsafeBitCast(container, to: AnyObject.self)
+    } else {
+      handle.leaveShelf()
+    }
+    return container
   }
 
   private func finishFrame(_ index: Int, segment: Int, start: Int, savedSegments: Int) {
@@ -498,22 +578,12 @@
   /// A mistake where Codable gives no way to throw: it fails the next write, and the value as a whole.
   @inline(never)
   func fail(_ error: any Error) {
-    if hasFailed { return }
-    failure = error as? EncodingError
-    hasFailed = failure != nil
+    if unsafe failure == nil { unsafe failure = error }
   }
 
   @inline(never)
-  private func takeFailure() -> EncodingError? {
-    defer {
-      failure = nil
-      hasFailed = false
-    }
-    return failure
-  }
-
-  func misuse(_ description: String, at index: Int = -1) -> EncodingError {
-    .invalidValue(self, .init(codingPath: codingPath(of: index), debugDescription: description))
+  func misuse(_ description: String, at index: Int = -1) -> any Error {
+    EncodingError.invalidValue(self, .init(codingPath: codingPath(of: index), debugDescription: description))
   }
 
   func codingPath(of index: Int) -> [any CodingKey] {

@@ -2,7 +2,7 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
   let state: DecodingState
   let origin: Int
   let pathCount: Int
-  let extraPath: [PathStep]
+  let extraPath: PathLink?
   private(set) var currentIndex = 0
   private var cursor: Int
   /// A nested container's place, when the cursor has yet to be moved past it.
@@ -10,7 +10,7 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
   private var packed: PackedKind?
   private var packedEnd = 0
 
-  init(state: DecodingState, origin: Int, pathCount: Int, extraPath: [PathStep]) throws {
+  init(state: DecodingState, origin: Int, pathCount: Int, extraPath: PathLink?) throws {
     self.state = state
     self.origin = origin
     self.pathCount = pathCount
@@ -62,10 +62,15 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
     cursor = next
     pending = -1
     if isAtEnd {
-      throw DecodingError.valueNotFound(
-        type, .init(codingPath: elementPath.codingKeys, debugDescription: "the unkeyed container has no more elements"))
+      throw noMore(type)
     }
     return cursor
+  }
+
+  @inline(never)
+  private func noMore(_ type: Any.Type) -> any Error {
+    DecodingError.valueNotFound(
+      type, .init(codingPath: elementPath.codingKeys, debugDescription: "the unkeyed container has no more elements"))
   }
 
   private mutating func advance(to end: Int) {
@@ -118,7 +123,7 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
     if let packed {
       let (single, start) = try state.unpacked(packed, at: place, elementPath)
       var end = start
-      let value = try single.decode(type, at: &end, 0, elementPath, .none)
+      let value = try single.decode(type, at: &end, 0, PathLink(elementPath), .none)
       advance(to: place + packed.byteCount)
       return value
     }
@@ -138,10 +143,10 @@ struct UnkeyedDecoding: UnkeyedDecodingContainer {
 
   private mutating func child() throws -> WireDecoder {
     let place = try begin((any Decoder).self)
-    let path = extraPath + [.index(currentIndex)]
+    let path = PathLink(.index(currentIndex), after: extraPath)
     if let packed {
       let (single, start) = try state.unpacked(packed, at: place, elementPath)
-      let decoder = WireDecoder(state: single, place: start, pathCount: 0, extraPath: elementPath)
+      let decoder = WireDecoder(state: single, place: start, pathCount: 0, extraPath: PathLink(elementPath))
       advance(to: place + packed.byteCount)
       return decoder
     }

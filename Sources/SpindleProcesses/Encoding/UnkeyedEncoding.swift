@@ -56,7 +56,8 @@ struct UnkeyedEncoding: UnkeyedEncodingContainer {
   }
 
   func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type) -> KeyedEncodingContainer<Nested> {
-    KeyedEncodingContainer(KeyedEncoding<Nested>(node: child(.keyed)))
+    let child = child(.keyed)
+    return node.state.keyedContainer(child.index, child.serial, type)
   }
   func nestedUnkeyedContainer() -> any UnkeyedEncodingContainer { UnkeyedEncoding(node: child(.unkeyed)) }
   func superEncoder() -> any Encoder { child(.empty) }

@@ -22,7 +22,7 @@ protocol NestedCoded: SendableMetatype {
   /// - Parameter memory: room for a value of this type, which is initialised unless an error is thrown.
   static func take(
     into memory: UnsafeMutableRawPointer, from state: DecodingState, at place: inout Int, _ pathCount: Int,
-    _ extraPath: [PathStep], _ key: PathStep
+    _ extraPath: PathLink?, _ key: PathStep
   ) throws
 }
 

@@ -8,13 +8,19 @@
 /// which is no file format (it may change with any version), is described in `FORMAT.md`.
 package enum Wire {
   package static func encode<T: Encodable>(_ value: T, attachments: AttachmentList? = nil) throws -> [UInt8] {
-    try WireWriter.bytes(room: sizeHint(value), attachments: attachments) { try $0.encode(value) }
+    let coder = ValueCoder.of(T.self)
+    return try WireWriter.bytes(room: sizeHint(value, coder), attachments: attachments) { try $0.encode(value, as: coder) }
   }
 
   /// How much room the encoding will take, as far as that is known without encoding: enough for numbers, strings and
   /// arrays of numbers, a guess for everything else.
   package static func sizeHint<T: Encodable>(_ value: T) -> Int {
-    guard case .direct(_, _, let size) = ValueCoder.of(T.self) else { return 128 }
+    sizeHint(value, ValueCoder.of(T.self))
+  }
+
+  @inline(__always)
+  private static func sizeHint<T: Encodable>(_ value: T, _ coder: ValueCoder) -> Int {
+    guard case .direct(_, _, let size) = coder else { return 128 }
     // SAFETY: the coder is that of T.
     return unsafe withUnsafePointer(to: value) { unsafe size($0) }
   }
@@ -50,12 +56,14 @@ package enum Wire {
 /// Values one after the other, in memory that is kept from one use to the next, or in the caller's.
 ///
 /// A value that fails leaves no bytes behind. Not for more than one thread at a time.
-package struct WireWriter: ~Copyable {
-  private let state: EncodingState
+@safe package struct WireWriter: ~Copyable {
+  // Not a plain reference: who gives the state back has to own the last one.
+  private let held: Unmanaged<EncodingState>
+  private var state: EncodingState { unsafe held._withUnsafeGuaranteedRef { $0 } }
 
   package init(attachments: AttachmentList? = nil) {
-    state = EncodingState()
-    state.attachments = attachments
+    unsafe held = SpareStates.takeEncoding()
+    if let attachments { state.attachments = attachments }
   }
 
   init(attachments: AttachmentList? = nil, actors: ActorContext) {
@@ -63,13 +71,21 @@ package struct WireWriter: ~Copyable {
     state.actors = actors
   }
 
-  init(capacity: Int) { state = EncodingState(capacity: capacity) }
+  /// With a list of attachments of its own.
+  init(makingAttachments: Void) {
+    self.init()
+    state.makesAttachments = true
+  }
+
+  init(capacity: Int) { unsafe held = .passRetained(EncodingState(capacity: capacity)) }
 
   /// Writes to `memory` for as long as it suffices; see `hasOutgrown`.
   package init(into memory: UnsafeMutableRawBufferPointer, attachments: AttachmentList? = nil) {
-    unsafe state = EncodingState(into: memory)
-    state.attachments = attachments
+    self.init(attachments: attachments)
+    unsafe state.write(into: memory)
   }
+
+  deinit { unsafe SpareStates.giveBack(held) }
 
   /// What `body` writes: straight into an array of so much room, or into a larger one when it is more.
   ///
@@ -97,14 +113,19 @@ package struct WireWriter: ~Copyable {
 
   package var count: Int { state.count }
   package var hasOutgrown: Bool { state.hasOutgrown }
+  var attachments: AttachmentList? { state.attachments }
   package var bytes: [UInt8] { unsafe withBytes { unsafe [UInt8]($0) } }
 
   package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
     try unsafe body(UnsafeRawBufferPointer(start: state.base, count: state.count))
   }
 
-  package func encode<T: Encodable>(_ value: T) throws {
-    let coder = ValueCoder.of(T.self)
+  package func encode<T: Encodable>(_ value: T) throws { try encode(value, as: ValueCoder.of(T.self)) }
+
+  /// - Parameter coder: that of T.
+  @inline(__always)
+  fileprivate func encode<T: Encodable>(_ value: T, as coder: ValueCoder) throws {
+    let state = state
     // What the encoding writes itself does not fail, and holds no descriptor.
     // SAFETY: the coder is that of T.
     if case .direct(let put, _, _) = coder { return unsafe withUnsafePointer(to: value) { unsafe put($0, state) } }
@@ -124,6 +145,10 @@ package struct WireWriter: ~Copyable {
 
   package func append(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe state.putBytes($0) } }
 
+  func appendZeros(_ count: Int) {
+    for _ in 0..<count { state.put(0) }
+  }
+
   /// Forgets what was written after so many bytes.
   package func truncate(to count: Int) { state.truncate(to: min(count, state.count)) }
 
@@ -132,20 +157,16 @@ package struct WireWriter: ~Copyable {
 }
 
 /// Reads values one after the other from the caller's memory, which must stay for as long as the reader is used.
-package struct WireReader: ~Copyable {
-  private let state: DecodingState
+@safe package struct WireReader: ~Copyable {
+  // As in WireWriter.
+  private let held: Unmanaged<DecodingState>
+  private var state: DecodingState { unsafe held._withUnsafeGuaranteedRef { $0 } }
   package private(set) var offset = 0
 
   package init(_ bytes: UnsafeRawBufferPointer, attachments: AttachmentList? = nil) {
-    unsafe state = DecodingState(bytes)
-    state.attachments = attachments
-  }
-
-  /// With a state that was made before, and that nobody else has.
-  init(_ bytes: UnsafeRawBufferPointer, reusing state: DecodingState, attachments: AttachmentList?) {
+    unsafe held = SpareStates.takeDecoding()
     unsafe state.reset(to: bytes)
-    state.attachments = attachments
-    self.state = state
+    if let attachments { state.attachments = attachments }
   }
 
   /// From an offset into the bytes.
@@ -157,13 +178,13 @@ package struct WireReader: ~Copyable {
     self.offset = offset
   }
 
-  deinit { state.invalidate() }
+  deinit { unsafe SpareStates.giveBack(held) }
 
   package var isAtEnd: Bool { offset == state.size }
 
   package mutating func decode<T: Decodable>(_ type: T.Type) throws -> T {
     var place = offset
-    let value = try state.decode(type, at: &place, 0, [], .none)
+    let value = try state.decode(type, at: &place, 0, nil, .none)
     offset = place
     return value
   }

@@ -5,9 +5,9 @@ struct WireDecoder: Decoder {
   let state: DecodingState
   /// Both in one word, so that an `any Decoder` has room for the struct and need not be allocated.
   private let placeAndCount: UInt64
-  let extraPath: [PathStep]
+  let extraPath: PathLink?
 
-  init(state: DecodingState, place: Int, pathCount: Int, extraPath: [PathStep]) {
+  init(state: DecodingState, place: Int, pathCount: Int, extraPath: PathLink?) {
     self.state = state
     // A path of more steps than that is cut in error messages.
     placeAndCount = UInt64(truncatingIfNeeded: place) << 16 | UInt64(UInt16(clamping: pathCount))
@@ -23,9 +23,7 @@ struct WireDecoder: Decoder {
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
     guard state.byte(at: place) == WireTag.keyed else { throw state.mismatch([String: Any].self, at: place, path) }
-    return KeyedDecodingContainer(
-      KeyedDecoding<Key>(
-        source: KeyedSource(state: state, origin: place, pathCount: pathCount, extraPath: extraPath)))
+    return state.keyedContainer(place, pathCount, extraPath, type)
   }
 
   func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
@@ -37,21 +35,40 @@ struct WireDecoder: Decoder {
 
 /// The entries of one keyed container. Fields read in the order in which they were written are found at the cursor;
 /// the first one that is not there makes an index of the entries.
-final class KeyedSource {
+///
+/// What the containers of one value refer to, and later those of another: see `ContainerShelf`.
+// SAFETY and `@exclusivity(unchecked)`: as in KeyedHandle.
+@safe final class KeyedSource: ShelfContent {
+  /// Not counted while the source is on the shelf, as in KeyedHandle.
   let state: DecodingState
-  let origin: Int
-  let pathCount: Int
-  let extraPath: [PathStep]
-  @exclusivity(unchecked) private var storedCursor: Int
+  private var isOnShelf = true
+  @exclusivity(unchecked) private var storedOrigin = 0
+  private(set) var origin: Int {
+    @inline(__always) get { unsafe storedOrigin }
+    @inline(__always) set { unsafe storedOrigin = newValue }
+  }
+  @exclusivity(unchecked) private var storedPathCount = 0
+  private(set) var pathCount: Int {
+    @inline(__always) get { unsafe storedPathCount }
+    @inline(__always) set { unsafe storedPathCount = newValue }
+  }
+  @exclusivity(unchecked) private var storedExtraPath: PathLink?
+  private(set) var extraPath: PathLink? {
+    @inline(__always) get { unsafe storedExtraPath }
+    @inline(__always) set { unsafe storedExtraPath = newValue }
+  }
+  @exclusivity(unchecked) private var storedCursor = 0
   private var cursor: Int {
     @inline(__always) get { unsafe storedCursor }
-    @inline(__always) _modify { yield unsafe &storedCursor }
+    @inline(__always) set { unsafe storedCursor = newValue }
   }
   @exclusivity(unchecked) private var storedPending = -1
   private var pending: Int {
     @inline(__always) get { unsafe storedPending }
-    @inline(__always) _modify { yield unsafe &storedPending }
+    @inline(__always) set { unsafe storedPending = newValue }
   }
+  private let keys: KeyTable
+  private var hasIndex = false
   private var entries: ContiguousArray<Entry>?
   private var places: [String: Int]?
 
@@ -61,12 +78,43 @@ final class KeyedSource {
     let value: Int
   }
 
-  init(state: DecodingState, origin: Int, pathCount: Int, extraPath: [PathStep]) {
+  init(state: DecodingState, keys: KeyTable) {
     self.state = state
+    self.keys = keys
+    unsafe Unmanaged.passUnretained(state).release()
+  }
+
+  deinit {
+    if isOnShelf { leaveShelf() }  // The reference is about to be released.
+    keys.free()
+  }
+
+  func leaveShelf() {
+    isOnShelf = false
+    _ = unsafe Unmanaged.passRetained(state)
+  }
+
+  /// For the value at this place from now on.
+  @inline(__always)
+  func begin(_ origin: Int, _ pathCount: Int, _ extraPath: PathLink?) {
     self.origin = origin
     self.pathCount = pathCount
-    self.extraPath = extraPath
-    unsafe storedCursor = origin + 1
+    if extraPath != nil { self.extraPath = extraPath }
+    cursor = origin &+ 1
+    pending = -1
+  }
+
+  @inline(__always)
+  func end() {
+    if extraPath != nil { extraPath = nil }
+    if hasIndex { forgetIndex() }
+  }
+
+  @inline(never)
+  private func forgetIndex() {
+    entries = nil
+    places = nil
+    hasIndex = false
   }
 
   var path: [PathStep] { state.path(pathCount, extraPath) }
@@ -81,14 +129,26 @@ final class KeyedSource {
   /// The value will be read through a decoder of its own.
   func leave(at place: Int) { pending = place }
 
-  func missing(_ key: any CodingKey) -> DecodingError {
+  @inline(never)
+  func missing(_ key: any CodingKey) -> any Error {
     if state.skip(from: origin) == nil { return state.malformed(at: origin, path) }
-    return .keyNotFound(
+    return DecodingError.keyNotFound(
       key, .init(codingPath: path.codingKeys, debugDescription: "no value was encoded for \(key.stringValue)"))
   }
 
+  @inline(never)
+  func mismatch(_ type: Any.Type, at place: Int, _ key: any CodingKey) -> any Error {
+    state.mismatch(type, at: place, path + [.key(key)])
+  }
+
   /// Where the key's value begins.
-  func find(_ key: String) -> Int? {
+  @inline(__always)
+  func find<Key: CodingKey>(_ key: Key) -> Int? {
+    if let word = keys.word(of: key), pending < 0, let place = state.placeAfter(word, at: cursor) { return place }
+    return find(name: key.stringValue)
+  }
+
+  func find(name key: String) -> Int? {
     if pending >= 0 {
       guard let end = state.skip(from: pending) else { return nil }
       cursor = end
@@ -140,6 +200,7 @@ final class KeyedSource {
   }
 
   private func indexed() -> ContiguousArray<Entry> {
+    if state.size == 0 { return [] }  // The bytes are gone.
     if let entries { return entries }
     var result: ContiguousArray<Entry> = []
     var place = origin + 1
@@ -150,13 +211,13 @@ final class KeyedSource {
       place = end
     }
     entries = result
+    hasIndex = true
     return result
   }
 
-  private func name(of entry: Entry) -> String? {
-    unsafe UnsafeRawBufferPointer(start: state.base + entry.start, count: entry.count)
-      .withMemoryRebound(to: UInt8.self) { unsafe String(validating: $0, as: UTF8.self) }
-  }
+  private func name(of entry: Entry) -> String? { state.string(entry.start, entry.count) }
 
-  func allKeys() -> [String] { indexed().compactMap { name(of: $0) } }
+  func forEachKey(_ body: (String) -> Void) {
+    for entry in indexed() { if let name = name(of: entry) { body(name) } }
+  }
 }

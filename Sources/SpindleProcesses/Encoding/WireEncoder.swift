@@ -8,32 +8,19 @@ struct WireEncoder: Encoder {
   var userInfo: [CodingUserInfoKey: Any] { [:] }
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
-    KeyedEncodingContainer(KeyedEncoding(node: opened(.keyed)))
+    let isOpen = state.open(.keyed, index, serial)
+    return state.keyedContainer(isOpen ? index : -1, isOpen ? serial : -1, type)
   }
 
   func unkeyedContainer() -> any UnkeyedEncodingContainer { UnkeyedEncoding(node: opened(.unkeyed)) }
 
   func singleValueContainer() -> any SingleValueEncodingContainer { SingleValueEncoding(node: opened(.single)) }
 
-  /// The node as a container of that kind. Codable gives no way to throw here, so a mistake fails the next write and
-  /// the value as a whole.
+  /// The node as a container of that kind, or what fails each write.
+  @inline(__always)
   func opened(_ kind: EncodingState.Node.Kind) -> WireEncoder {
-    do {
-      if index >= 0, index < state.nodes.count, state.nodes[index].serial == serial, state.nodes[index].kind == kind {
-        return self
-      }
-      try state.prepare(index, serial)
-      guard state.nodes[index].kind == .empty || (state.nodes[index].kind == .single && kind != .written) else {
-        throw state.misuse("two containers of different kinds were asked for one value", at: index)
-      }
-      state.nodes[index].kind = kind
-      if kind == .keyed { state.put(WireTag.keyed) }
-      if kind == .unkeyed { state.put(WireTag.unkeyed) }
-      return self
-    } catch {
-      state.fail(error)
-      return WireEncoder(state: state, index: -1, serial: -1)
-    }
+    let isOpen = state.open(kind, index, serial)
+    return WireEncoder(state: state, index: isOpen ? index : -1, serial: isOpen ? serial : -1)
   }
 
   /// A node inside this one, to be filled at any time until the value has been encoded.
@@ -82,6 +69,11 @@ struct WireEncoder: Encoder {
 enum PathStep {
   case none, index(Int), key(any CodingKey)
 
+  var isNone: Bool {
+    if case .none = self { return true }
+    return false
+  }
+
   var codingKey: (any CodingKey)? {
     switch self {
     case .none: nil
@@ -89,6 +81,24 @@ enum PathStep {
     case .key(let key): key
     }
   }
+}
+
+/// Steps of a coding path through nested containers, the last one first.
+final class PathLink {
+  let step: PathStep
+  let outer: PathLink?
+
+  init(_ step: PathStep, after outer: PathLink?) {
+    self.step = step
+    self.outer = outer
+  }
+
+  convenience init?(_ path: [PathStep]) {
+    guard let last = path.last else { return nil }
+    self.init(last, after: PathLink(path.dropLast()))
+  }
+
+  var steps: [PathStep] { (outer?.steps ?? []) + [step] }
 }
 
 /// A key for an element's place in an unkeyed container, and for `super`.

@@ -1,8 +1,8 @@
 internal import SpindleFutures
 internal import SpindleGround
 
-// The short way of a call whose argument and result the encoding writes itself, as numbers and strings: nothing
-// generic is left but what is compiled where `submit` is called.
+// The short way of a call of a function that has been called before. Where the encoding writes argument and result itself, as numbers and
+// strings, nothing generic is left but what is compiled where `submit` is called.
 
 /// A reader for one plain reply after the other, on one thread.
 @usableFromInline
@@ -61,6 +61,19 @@ extension ProcessPoolCore {
     }
     return PoolCall(
       core: self, target: target, bytes: bytes, hasHeader: false, options: options, isPlain: isPlain, end: end)
+  }
+
+  /// The same with an argument of any type. Nil also when that cannot be encoded: the long way tells why.
+  func codableCall<Argument: Codable & Sendable>(
+    _ words: ClosureWords, _ box: Any.Type, _ argument: Argument, result: Any.Type, _ options: CallOptions,
+    _ end: @escaping PoolCall.End
+  ) -> PoolCall? {
+    guard let target = CallTarget.found(for: words, of: box) else { return nil }
+    let writer = WireWriter(makingAttachments: ())
+    guard (try? writer.encode(argument)) != nil else { return nil }
+    return PoolCall(
+      core: self, target: target, bytes: writer.bytes, hasHeader: false, attachments: writer.attachments, options: options,
+      isPlain: ValueCoder.isPlain(result), end: end)
   }
 
   /// Straight into the memory that the workers read. Nil when there is none.

@@ -38,8 +38,6 @@ final class PoolWorker {
   /// For one reply after the other; the same until something was attached to one.
   private var leaving = AttachmentList()
   private var reply: WireWriter
-  /// For the arguments of one call after the other, as long as no code of the user has kept a decoder.
-  private var arguments = DecodingState()
   /// A larger reply does not keep its memory.
   private static let keptReply = 64 << 10
 
@@ -118,8 +116,7 @@ final class PoolWorker {
     let arguments = unsafe UnsafeRawBufferPointer(rebasing: bytes[head.headerCount..<head.count])
     if invoker.isAsync, !head.isBatch { return unsafe runInTask(invoker, arguments, attachments) }
     stop.number = number
-    if !isKnownUniquelyReferenced(&self.arguments) { self.arguments = DecodingState() }
-    var reader = unsafe WireReader(arguments, reusing: self.arguments, attachments: attachments)
+    var reader = unsafe WireReader(arguments, attachments: attachments)
     // Not straight to the slot: the arguments are read from there meanwhile.
     reply.reset()
     Cancellation.with(source: stop) {

@@ -75,9 +75,12 @@ extension ProcessPool {
     // SAFETY: the argument and the function are what their types say, and are there until this returns.
     let call = unsafe withUnsafePointer(to: argument) { pointer in
       ClosureWords.read(UnaryFunctionBox<Value, Argument>(function: function)) { words in
-        unsafe plainCall(
-          words, UnaryFunctionBox<Value, Argument>.self, Argument.self, pointer, result: Value.self, options,
-          { future, reply in Self.end(unsafe unsafeDowncast(future, to: Future<Value>.self), with: reply) })
+        let end: PoolCall.End = { future, reply in
+          Self.end(unsafe unsafeDowncast(future, to: Future<Value>.self), with: reply)
+        }
+        let box = UnaryFunctionBox<Value, Argument>.self
+        return unsafe plainCall(words, box, Argument.self, pointer, result: Value.self, options, end)
+          ?? codableCall(words, box, argument, result: Value.self, options, end)
       }
     }
     guard let call else { return submitAnyUnary(function, argument, options) }
@@ -111,6 +114,14 @@ extension ProcessPool {
     _ options: CallOptions, _ end: @escaping PoolCall.End
   ) -> PoolCall? {
     unsafe core.plainCall(words, box, type, argument, result: result, options, end)
+  }
+
+  @usableFromInline
+  func codableCall<Argument: Codable & Sendable>(
+    _ words: ClosureWords, _ box: Any.Type, _ argument: Argument, result: Any.Type, _ options: CallOptions,
+    _ end: @escaping PoolCall.End
+  ) -> PoolCall? {
+    core.codableCall(words, box, argument, result: result, options, end)
   }
 
   @inline(never) @usableFromInline

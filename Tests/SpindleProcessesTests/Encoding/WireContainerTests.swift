@@ -200,6 +200,141 @@ final class Cat: Animal {
     #expect(throws: DecodingError.self) { try unsafe decoder!.singleValueContainer().decode(Int.self) }
   }
 
+  @Test func aKeyedContainerThatWasKeptIsNotUsedForAnotherValue() throws {
+    nonisolated(unsafe) var kept: KeyedEncodingContainer<Key>?
+    let first = Custom { encoder in
+      var container = encoder.container(keyedBy: Key.self)
+      try container.encode(1, forKey: .a)
+      unsafe kept = container
+    }
+    let second = Custom { encoder in
+      var container = encoder.container(keyedBy: Key.self)
+      try container.encode(2, forKey: .a)
+      #expect(throws: EncodingError.self) { try unsafe kept?.encode(3, forKey: .b) }
+      try container.encode(4, forKey: .c)
+    }
+    for value in [[first, second], [second]] {
+      let back = try Wire.decode([[String: Int]].self, from: Wire.encode(value))
+      #expect(back.last == ["a": 2, "c": 4])
+    }
+    #expect(throws: EncodingError.self) { try unsafe kept?.encode(3, forKey: .b) }
+  }
+
+  @Test func aKeyedContainerThatWasKeptGoesOnReadingItsOwnValue() throws {
+    nonisolated(unsafe) var kept: [KeyedDecodingContainer<Key>] = []
+    struct Keeper: Decodable {
+      nonisolated(unsafe) static var keep: ((KeyedDecodingContainer<Key>) -> Void)?
+      init(from decoder: any Decoder) throws { try unsafe Self.keep?(decoder.container(keyedBy: Key.self)) }
+    }
+    unsafe Keeper.keep = { unsafe kept.append($0) }
+    defer { unsafe Keeper.keep = nil }
+    struct Both: Decodable {
+      init(from decoder: any Decoder) throws {
+        _ = try [Keeper](from: decoder)
+        try unsafe Self.look?()
+      }
+      nonisolated(unsafe) static var look: (() throws -> Void)?
+    }
+    unsafe Both.look = {
+      let (b, a) = try unsafe (
+        kept.map { try $0.decode(Int.self, forKey: .b) }, kept.map { try $0.decode(Int.self, forKey: .a) })
+      #expect(b == [2, 20] && a == [1, 10])
+    }
+    defer { unsafe Both.look = nil }
+    _ = try Wire.decode(Both.self, from: Wire.encode([["a": 1, "b": 2], ["a": 10, "b": 20]].map(Fields.init)))
+    #expect(throws: DecodingError.self) { try unsafe kept[0].decode(Int.self, forKey: .a) }
+  }
+
+  private struct Fields: Encodable {
+    let fields: [String: Int]
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: Key.self)
+      for (name, value) in fields.sorted(by: { $0.key < $1.key }) {
+        try container.encode(value, forKey: Key(rawValue: name)!)
+      }
+    }
+  }
+
+  @Test func keysOfEveryKindAreFound() throws {
+    enum Only: String, CodingKey { case one }
+    enum Named: String, CodingKey {
+      case empty = ""
+      case fifteen = "a name of 15 by"
+      case sixteen = "a name of 16 byt"
+      case foreign = "größe"
+      case long = "a name that does not fit into sixty-four bytes, whatever one may try to leave out of it"
+    }
+    enum Many: String, CodingKey, CaseIterable {
+      case a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, b0, b1, b2, b3, b4, b5, b6, b7, b8, b9
+      case c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, d0, d1, d2, d3, d4, d5, d6, d7, d8, d9
+    }
+    struct Wide: CodingKey {
+      var stringValue: String
+      var intValue: Int? { nil }
+      init(stringValue: String) { self.stringValue = stringValue }
+      init?(intValue: Int) { nil }
+    }
+    func check<Name: CodingKey & Sendable>(_ keys: [Name]) throws {
+      let value = Custom { encoder in
+        var container = encoder.container(keyedBy: Name.self)
+        for (index, key) in keys.enumerated() { try container.encode(index, forKey: key) }
+      }
+      for _ in 0..<2 {
+        let bytes = try Wire.encode(value)
+        for order in [Array(keys.indices), keys.indices.reversed()] {
+          try decode(bytes) { decoder in
+            let container = try decoder.container(keyedBy: Name.self)
+            for index in order { #expect(try container.decode(Int.self, forKey: keys[index]) == index) }
+            #expect(container.allKeys.map(\.stringValue) == keys.map(\.stringValue))
+          }
+        }
+      }
+    }
+    try check([Only.one])
+    try check([Named.empty, .fifteen, .sixteen, .foreign, .long])
+    try check(Many.allCases)
+    try check((0..<50).map { Wide(stringValue: "key \($0)") })
+  }
+
+  @Test func manyContainersOfOneKindMayBeOpenAtOnce() throws {
+    let bytes = try Wire.encode(
+      Custom { encoder in
+        var outer = encoder.unkeyedContainer()
+        var inner = (0..<100).map { _ in outer.nestedContainer(keyedBy: Key.self) }
+        for key in [Key.a, .b] { for index in inner.indices { try inner[index].encode(index, forKey: key) } }
+      })
+    try decode(bytes) { decoder in
+      var outer = try decoder.unkeyedContainer()
+      let inner = try (0..<100).map { _ in try outer.nestedContainer(keyedBy: Key.self) }
+      for key in [Key.b, .a] {
+        let numbers = try inner.map { try $0.decode(Int.self, forKey: key) }
+        #expect(numbers == Array(0..<100))
+      }
+    }
+  }
+
+  @Test func anEncodingMayBeUsedInsideOfAnother() throws {
+    struct Letter: Codable, Equatable {
+      var text: String
+      var depth: Int
+      enum CodingKeys: CodingKey { case text, inner }
+      init(text: String, depth: Int) { (self.text, self.depth) = (text, depth) }
+      func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(text, forKey: .text)
+        if depth > 0 { try container.encode(Wire.encode(Letter(text: text, depth: depth - 1)), forKey: .inner) }
+      }
+      init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let inner = try container.decodeIfPresent([UInt8].self, forKey: .inner)
+        depth = try inner.map { try Wire.decode(Letter.self, from: $0).depth + 1 } ?? 0
+        text = try container.decode(String.self, forKey: .text)
+      }
+    }
+    let letter = Letter(text: "hello", depth: 5)
+    #expect(try Wire.decode(Letter.self, from: Wire.encode(letter)) == letter)
+  }
+
   @Test func aTypeThatEncodesNothingComesBackAsEmpty() throws {
     struct Empty: Codable, Equatable {}
     #expect(try Wire.decode([Empty].self, from: Wire.encode([Empty(), Empty()])) == [Empty(), Empty()])

@@ -46,21 +46,18 @@ enum PacketSocket {
   /// A message on its way out: made once, however often sending is tried.
   struct Packet: ~Copyable {
     private let writer: WireWriter
-    private let attachments: AttachmentList
     private var numbers: [Int32] = []
     private var kept: [OwnedDescriptor] = []
     private var flags: UInt8 = 0
 
     /// `encode` writes the message. Before sending call `finish`.
     init(_ encode: (borrowing WireWriter) throws -> Void) throws {
-      let attachments = AttachmentList()
-      self.attachments = attachments
-      writer = WireWriter(attachments: attachments)
-      writer.append([UInt8](repeating: 0, count: PacketSocket.headSize))
+      writer = WireWriter(makingAttachments: ())
+      writer.appendZeros(PacketSocket.headSize)
       try encode(writer)
     }
 
-    var hasDescriptors: Bool { attachments.count > 0 }
+    var hasDescriptors: Bool { (writer.attachments?.count ?? 0) > 0 }
 
     /// The message's bytes.
     func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
@@ -73,7 +70,7 @@ enum PacketSocket {
 
     /// Brings it into the form in which it is sent.
     mutating func finish() throws(Failure) {
-      numbers = hasDescriptors ? attachments.descriptors : []
+      numbers = writer.attachments?.descriptors ?? []
       // Room for the memory and for the socket with the rest.
       if numbers.count > PacketSocket.groupSize - 2 { try putRestAside() }
       let limit = numbers.isEmpty ? PacketSocket.packetLimit : PacketSocket.packetLimitWithDescriptors
