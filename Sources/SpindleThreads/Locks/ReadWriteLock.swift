@@ -13,8 +13,8 @@ public import Synchronization
 ///
 /// Not recursive: a thread that reads and takes the read lock again can wait for ever, because a writer may have
 /// come between (a debug build ends the program and says so). For that there is `withReadLockRecursively`. A reader cannot
-/// become a writer. Release on the side that was acquired; anything else is a mistake
-/// and ends the program.
+/// become a writer. Release on the side that was acquired; anything else is a mistake and ends the program, at the next
+/// write at the latest.
 ///
 /// What a writer wrote before its release is visible to all who acquire later. Pays when reading takes longer than
 /// the lock itself (some 20 ns); else a `Lock` is faster. A lock for which readers often come at the same moment, and writers
