@@ -12,6 +12,10 @@ import CSpindle
 /// it. So it waits that long: else it would be asleep when the answer comes, the other asleep when it has been woken, and
 /// two that answer one another would go on through the kernel for ever. Who has woken is a flag of the thread, which nobody else reads.
 ///
+/// A yield that takes a time slice says that somebody has work for this processor. Who yields on there does nothing but stand in the
+/// kernel's line, from which it is moved to another processor in the end, where it then sleeps, and is woken beside whoever runs there:
+/// two workers on one processor for some milliseconds, and none on the other. So it tries once more, and sleeps.
+///
 /// No model is owed for any of this: it decides how often a thread tries before it registers as a sleeper, and no more. Who has not
 /// registered is owed no wake-up, and who has tries once more after it (S4 of `ParkingSpot`), whatever it did before.
 package struct SpinPolicy {
@@ -23,6 +27,8 @@ package struct SpinPolicy {
   private static var pausesPerRound: Int { 4 }
   private static var usualYieldRounds: Int { 8 }
   private static var wakeUpRounds: Int { 80 }
+  /// In nanoseconds.
+  private static var longestYield: Int64 { 500_000 }
 
   /// `parties`: how many threads or tasks must act, the caller included, until there is no need to wait.
   @inline(__always)
@@ -43,7 +49,9 @@ package struct SpinPolicy {
     if pause() { return true }
     if round == Self.pauseRounds, spindle_has_woken() { yieldRounds = Self.wakeUpRounds }
     if round >= Self.pauseRounds + yieldRounds { return false }
+    let begin = spindle_now()
     spindle_yield()
+    if spindle_now() - begin > Self.longestYield { yieldRounds = 0 }
     round += 1
     return true
   }
