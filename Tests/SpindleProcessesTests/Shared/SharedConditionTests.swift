@@ -146,8 +146,11 @@ private func notifyAll(_ condition: SharedCondition) { condition.withLock { cond
     eventually { condition.waiterCount == 1 }
     let survivor = OSThread.spawn { waitOnce(condition) }
     eventually { condition.waiterCount == 2 }
-    // Stopped, it cannot act on the notification.
+    // Stopped, it cannot act on the notification; but it may be looking for the dead just now, and goes on until the signal is there.
     kill(victim.pid!, SIGSTOP)
+    var info = unsafe siginfo_t()
+    let isStopped = unsafe waitid(P_PID, id_t(victim.pid!), &info, WSTOPPED | WNOWAIT | Int32(bitPattern: UInt32(__WALL))) == 0
+    #expect(isStopped)
     condition.withLock { condition.notify() }
     #expect(condition.waiterCount == 1)
     victim.kill()
