@@ -41,6 +41,11 @@ func runPool(scenario: String) -> Bool {
     try! pool.submit(tell).result()
     _ = readLine()
     pool.shutdown()
+  case "pool.shutdown":
+    // It waits for calls that do not end.
+    let pool = ProcessPool(maxWorkers: 2)
+    for _ in 0..<2 { pool.submit(spin) }
+    pool.shutdown()
   case "pool.nested":
     let pool = ProcessPool(maxWorkers: 1)
     pool.submit(nestPool)

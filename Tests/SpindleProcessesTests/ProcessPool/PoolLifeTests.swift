@@ -279,7 +279,7 @@ final class Meeting {
     #expect(program.wait() == 0)
   }
 
-  @Test(arguments: ["pool.idle", "pool.busy", "pool.nested"], [SIGKILL, SIGINT, SIGTERM])
+  @Test(arguments: ["pool.idle", "pool.busy", "pool.shutdown", "pool.nested"], [SIGKILL, SIGINT, SIGTERM])
   func `no worker outlives the program`(scenario: String, number: Int32) throws {
     let program = try Program("FixturePlainMain", scenario)
     var seen: [WatchedProcess] = []
