@@ -66,6 +66,17 @@ struct ActorMessageHead: DirectlyCoded, Hashable, Sendable {
   }
 }
 
+extension ControlFrame {
+  /// The value that follows the head; nil when the bytes are malformed.
+  func behindHead<Value: Decodable>(_ type: Value.Type) -> Value? {
+    try? unsafe bytes.withUnsafeBytes { bytes in
+      var reader = unsafe WireReader(bytes)
+      _ = try reader.decode(ActorMessageHead.self)
+      return try reader.decode(type)
+    }
+  }
+}
+
 extension NodeName {
   func put(into state: EncodingState) {
     state.putInteger(root)

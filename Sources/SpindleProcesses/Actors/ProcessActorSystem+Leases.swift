@@ -28,14 +28,19 @@ extension ProcessActorSystem {
 
   /// L4.
   func release(_ key: ActorKey) {
+    var next: ActorLease?
     saying.withLock { _ in
       let told: [NodeName: Int] = state.withLock { state in
-        guard let known = state.known[key], known.lease == nil else { return [:] }
+        guard let known = state.known[key] else { return [:] }
+        next = known.lease
+        if next != nil { return [:] }
         state.known[key] = nil
         return known.told
       }
       if !told.isEmpty { say(.actorRelease, ActorCount(key.number, node, told), to: key.node) }
     }
+    // Released here, outside the locks, for its end comes here too, should everybody else have let go of it meanwhile.
+    withExtendedLifetime(next) {}
     FaultPoint.actorNameReleased.reach()
   }
 
@@ -58,12 +63,7 @@ extension ProcessActorSystem {
 
   /// Takes what others say of names of actors of this process, and what is asked of names of theirs.
   func count(_ frame: ControlFrame, _ head: ActorMessageHead) {
-    let found: ActorCount? = try? unsafe frame.bytes.withUnsafeBytes { bytes in
-      var reader = unsafe WireReader(bytes)
-      _ = try reader.decode(ActorMessageHead.self)
-      return try reader.decode(ActorCount.self)
-    }
-    guard let found else { return }
+    guard let found = frame.behindHead(ActorCount.self) else { return }
     if frame.kind == .actorSettle { return settle(found, with: head.from) }
     for told in found.told where (0..<1 << 40).contains(told.count) {
       hold(found.actor, for: found.holder, toldBy: told.teller) { old in

@@ -69,12 +69,7 @@ extension ProcessActorSystem {
 
   /// Counts the names in it as told.
   private func open(_ frame: ControlFrame, _ head: ActorMessageHead) -> ReceivedMessage {
-    let names: ActorNames? = try? unsafe frame.bytes.withUnsafeBytes { bytes in
-      var reader = unsafe WireReader(bytes)
-      _ = try reader.decode(ActorMessageHead.self)
-      return try reader.decode(ActorNames.self)
-    }
-    let leases = (names?.keys ?? []).compactMap { lease(for: $0, toldBy: head.from) }
+    let leases = (frame.behindHead(ActorNames.self)?.keys ?? []).compactMap { lease(for: $0, toldBy: head.from) }
     return ReceivedMessage(frame: frame, leases: leases)
   }
 
