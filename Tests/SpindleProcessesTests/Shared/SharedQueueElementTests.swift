@@ -77,11 +77,7 @@ private func useOrders() async throws -> [String] {
     for _ in 0..<round * 20 { _ = try await orders.get() }
     if round == 1 { orders.shutdown(immediate: true) }
   }
-  for _ in 0..<10_000 {
-    if newDescriptors(since: before).isEmpty, queueMappings() == 0 { break }
-    await Task.yield()
-  }
-  return newDescriptors(since: before).map { "\($0.key) -> \($0.value)" }
+  return await descriptorsLeft(since: before) { queueMappings() == 0 }
 }
 
 /// Elements with shared objects in them, and elements that were in the hands of the dead.

@@ -96,12 +96,7 @@ private func useQueues() async throws -> [String] {
     queue.shutdown()
     try await child.join()
   }
-  // A thread that has said that it ends may need a moment for it.
-  for _ in 0..<10_000 {
-    if queueMappings() == 0, newDescriptors(since: descriptors).isEmpty { break }
-    await Task.yield()
-  }
-  let left = newDescriptors(since: descriptors).map { "\($0.key) -> \($0.value)" }
+  let left = await descriptorsLeft(since: descriptors) { queueMappings() == 0 }
   return left + (queueMappings() > 0 ? ["\(queueMappings()) mappings"] : [])
 }
 

@@ -175,6 +175,16 @@ func newDescriptors(since before: [String: String]) -> [String: String] {
   openDescriptors().filter { before[$0.key] != $0.value }
 }
 
+/// The same as text, once there is nothing and `others` holds, or after many looks: a thread that has said that it ends may need a
+/// moment for it.
+func descriptorsLeft(since before: [String: String], others: () -> Bool = { true }) async -> [String] {
+  for _ in 0..<10_000 {
+    if newDescriptors(since: before).isEmpty, others() { break }
+    await Task.yield()
+  }
+  return newDescriptors(since: before).map { "\($0.key) -> \($0.value)" }
+}
+
 /// The children of this process that ended and were not reaped.
 func zombies() -> [pid_t] {
   var found: [pid_t] = []
