@@ -56,7 +56,9 @@ package enum Attempt {
   // Consumers write.
   @usableFromInline let head = Atomic<UInt>(0)
   @usableFromInline let headBlock = Atomic<UInt>(0)
-  private let gap2: Gap14 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  /// Kind `blocks`: the tail that a consumer saw last, so there are elements up to here and the tail need not be read.
+  @usableFromInline let horizon = Atomic<UInt>(0)
+  private let gap2: Gap13 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
   /// Those who wait for an element.
   @usableFromInline package let elements = ParkingSpot()

@@ -33,8 +33,10 @@ bool spindle_has_woken(void);
 /// Nanoseconds of the monotonic clock.
 int64_t spindle_now(void);
 
-/// Gives the processor to another thread that is ready to run.
-void spindle_yield(void);
+/// Gives the processor to another thread that is ready to run. Returns how many nanoseconds that took.
+int64_t spindle_yield(void);
+/// Whether this thread's last yields gave the processor away: more threads want it than there are processors.
+bool spindle_is_crowded(void);
 
 /// Sleeps for `nanoseconds`; for back-off inside the ground floor only.
 void spindle_nap(int64_t nanoseconds);

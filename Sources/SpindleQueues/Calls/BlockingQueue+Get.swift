@@ -74,7 +74,7 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable @inline(never)
   final func waitToGet(_ item: inout Element?, until deadline: Deadline) -> Attempt {
     var result = Attempt.mustWait
-    _ = unsafe state.pointee.elements.wait("an element of a queue", until: deadline) {
+    _ = unsafe state.pointee.elements.wait("an element of a queue", until: deadline, handsOver: handsOver) {
       result = attemptTake(&item)
       return result != .mustWait
     }

@@ -72,7 +72,7 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable @inline(never)
   final func waitToPut(_ item: inout Element?, until deadline: Deadline) -> Attempt {
     var result = Attempt.mustWait
-    _ = unsafe state.pointee.room.wait("room in a queue", until: deadline) {
+    _ = unsafe state.pointee.room.wait("room in a queue", until: deadline, handsOver: handsOver) {
       result = attemptPut(&item)
       return result != .mustWait
     }

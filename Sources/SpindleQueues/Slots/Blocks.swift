@@ -13,8 +13,6 @@ struct BlockPosition {
   @usableFromInline static var slots: Int { 31 }
   /// From one slot's position to the next.
   @usableFromInline static var step: UInt { 2 }
-  /// In `head`: the tail is in a later block, so there is an element and the tail need not be read.
-  @usableFromInline static var moreBit: UInt { 1 }
 
   @inlinable @inline(__always)
   var index: Int { Int(raw &>> 1 & 31) }
@@ -33,7 +31,8 @@ struct BlockPosition {
 ///     P1 load tail; shut: refuse; 31: wait          C1 load head; 31: wait
 ///     P2 load the tail's block; the last slot of a  C2 load the head's block
 ///        block is next: have a new block ready
-///     P3 claim: tail += 1 (seq. consistent)         C3 not known to have more: load tail; the same: empty
+///     P3 claim: tail += 1 (seq. consistent)         C3 at the horizon: load tail; the same: empty;
+///                                                      else it is the new horizon
 ///     P4 the last slot of a block: link the new     C4 claim: head += 1 (seq. consistent)
 ///        block, then move tail into it              C5 the last slot of a block: wait for the next block,
 ///     P5 write the element                             then move head into it
@@ -114,14 +113,13 @@ struct BlockPosition {
         continue
       }
       let block = unsafe state.pointee.headBlock.load(ordering: .acquiring)  // C2; pairs with advance()
-      var next = head &+ BlockPosition.step
-      if head & BlockPosition.moreBit == 0 {
+      if unsafe state.pointee.horizon.load(ordering: .relaxed) <= head {
         let tail = unsafe state.pointee.tail.load(ordering: .sequentiallyConsistent)  // C3
         if tail & ~QueueState.shutBit == head { return tail == head ? .mustWait : .shutDown }
-        if BlockPosition(raw: tail).block != position.block { next |= BlockPosition.moreBit }
+        unsafe state.pointee.horizon.store(tail & ~QueueState.shutBit, ordering: .relaxed)
       }
       let claimed = unsafe state.pointee.head.weakCompareExchange(
-        expected: head, desired: next,
+        expected: head, desired: head &+ BlockPosition.step,
         successOrdering: .sequentiallyConsistent, failureOrdering: .relaxed).exchanged  // C4
       guard claimed else {
         contention.stepAside()
@@ -162,9 +160,9 @@ struct BlockPosition {
       backoff.pause()
       next = unsafe block.next.pointee.load(ordering: .acquiring)
     }
-    let head = unsafe state.pointee.head.load(ordering: .relaxed) & ~BlockPosition.moreBit
     unsafe state.pointee.headBlock.store(next, ordering: .releasing)
-    unsafe state.pointee.head.store(head &+ BlockPosition.step, ordering: .sequentiallyConsistent)
+    // The head stands still: nobody claims at 31.
+    unsafe state.pointee.head.wrappingAdd(BlockPosition.step, ordering: .sequentiallyConsistent)
   }
 
   @inlinable @inline(never)

@@ -28,7 +28,7 @@ extension OSThread where Success == Never, Failure == Never {
 
   /// Lets another thread that is ready run first.
   @available(*, noasync, message: "acts on its thread; in async code: await Task.yield()")
-  public static func yield() { spindle_yield() }
+  public static func yield() { _ = spindle_yield() }
 
   /// Blocks the calling thread for this long, never shorter.
   @available(*, noasync, message: "blocks its thread; in async code: try await Task.sleep(for:)")

@@ -6,7 +6,8 @@ import Testing
 ///     producer                                      consumer
 ///     P1 load tail; at the end of a block: wait     C1 load head; at the end of a block: wait
 ///     P2 load the tail's block                      C2 load the head's block
-///     P3 claim: tail += 1                           C3 not known to have more: load tail; the same: empty
+///     P3 claim: tail += 1                           C3 a head below the horizon: C4. Else b load tail;
+///                                                      the same: empty; c horizon = tail
 ///     P4 the last slot of a block:                  C4 claim: head += 1
 ///        a make the next block                      C5 the last slot of a block: wait for the next block;
 ///        b tailBlock = it                              b headBlock = it
@@ -48,6 +49,8 @@ import Testing
     case movesTheHeadBeforeItsBlock
     /// P4d before P4c: the head overtakes the tail.
     case linksBeforeTheTailHasMoved
+    /// C3 asks whether the horizon is another than the head, not whether it is beyond it: the horizon may be an old one.
+    case takesAnOldHorizonForMore
     /// C3: a slot that is not full yet counts as empty, though later ones are full.
     case emptyWhenNotFull
     /// P3 does not compare: another may have claimed the same slot.
@@ -55,7 +58,7 @@ import Testing
 
     var scene: Scene {
       switch self {
-      case .movesTheTailBeforeItsBlock, .emptyWhenNotFull, .claimsWhatIsClaimed: .twoAndTwo
+      case .movesTheTailBeforeItsBlock, .takesAnOldHorizonForMore, .emptyWhenNotFull, .claimsWhatIsClaimed: .twoAndTwo
       default: .threeBlocks
       }
     }
@@ -63,9 +66,11 @@ import Testing
 
   /// Three numbers a block: two slots, and "the next block is being linked".
   struct State: Hashable {
-    /// Positions; the head's is doubled, with `moreBit`.
+    /// Positions.
     var tail: UInt8 = 0
     var head: UInt8 = 0
+    /// A tail that a consumer has seen.
+    var horizon: UInt8 = 0
     /// Blocks have the numbers 1 to 4; 0 is none.
     var tailBlock: UInt8 = 1
     var headBlock: UInt8 = 1
@@ -96,13 +101,11 @@ import Testing
     }
   }
 
-  private static let more: UInt8 = 1
-
   private func model(_ scene: Scene, _ flaw: Flaw?) -> Model<State> {
     var initial = State()
     if scene == .twoAndTwo {
       initial.tail = 1
-      initial.head = 2
+      initial.head = 1
       initial.slots[0] = 2
     }
     var model = Model("blocks, \(scene)", initial: initial)
@@ -177,7 +180,7 @@ import Testing
       func goal(_ state: State) -> Bool { state.claimed.nonzeroBitCount == Int(scene.elements) }
       program.step("C1 load head") { state in
         if goal(state) { return .finish }
-        if state.head / 2 % 3 == 2 { return .blocked }
+        if state.head % 3 == 2 { return .blocked }
         state.seen[me] = state.head
         return .next
       }
@@ -185,33 +188,36 @@ import Testing
         state.block[me] = state.headBlock
         return .next
       }
-      program.step("C3 not known to have more: load tail") { state in
-        let position = state.seen[me] / 2
-        state.hand[me] = state.seen[me] & Self.more
+      program.step("C3 load the horizon") { state in
+        let position = state.seen[me]
         if flaw == .emptyWhenNotFull, state.holds(state.block[me], position),
           state[slot: state.block[me], position] == 0
         {
           return state.put & ~state.claimed == 0 ? .go("C1") : .fail("says empty, though a put is complete")
         }
-        if state.hand[me] == Self.more { return .next }
-        if state.tail == position {
-          if state.put & ~state.claimed != 0 { return .fail("says empty, though a put is complete") }
-          state.block[me] = 0
-          return .go("C1")
-        }
-        if state.tail / 3 != position / 3 { state.hand[me] = Self.more }
+        let isBeyond = state.horizon > position || flaw == .takesAnOldHorizonForMore && state.horizon != position
+        return isBeyond ? .go("C4") : .next
+      }
+      program.step("C3b load tail") { state in
+        state.hand[me] = state.tail
+        if state.tail != state.seen[me] { return .next }
+        if state.put & ~state.claimed != 0 { return .fail("says empty, though a put is complete") }
+        state.block[me] = 0
+        state.hand[me] = 0
+        return .go("C1")
+      }
+      program.step("C3c horizon = tail") { state in
+        state.horizon = state.hand[me]
+        state.hand[me] = 0
         return .next
       }
       program.step("C4 claim") { state in
-        guard state.head == state.seen[me] else {
+        let position = state.seen[me]
+        guard state.head == position else {
           state.block[me] = 0
-          state.hand[me] = 0
           return .go("C1")
         }
-        let position = state.seen[me] / 2
-        state.head = (position + 1) * 2 + state.hand[me]
-        state.hand[me] = 0
-        state.seen[me] = position
+        state.head = position + 1
         state.claimed |= 1 << UInt32(position)
         return position % 3 == 1 ? .next : .go("C6")
       }
@@ -227,7 +233,7 @@ import Testing
         return flaw == .movesTheHeadBeforeItsBlock ? .go("C6") : .next
       }
       program.step("C5c head += 1") { state in
-        state.head = (state.head & ~Self.more) + 2
+        state.head += 1
         switch flaw {
         case .movesTheHeadBeforeItsBlock: return .go("C5b")
         case .retiresBeforeItReads: return .go("C9")
@@ -282,7 +288,7 @@ import Testing
         return .go("C9b")
       }
     }
-    model.always("the head is not before the tail") { state in state.head / 2 <= state.tail }
+    model.always("the head is not before the tail") { state in state.head <= state.tail }
     model.finally("each element was taken once") { state in
       state.put == state.taken && state.put.nonzeroBitCount == Int(scene.elements)
     }
