@@ -61,10 +61,6 @@ import Synchronization
   /// Whether `shutdown` has been called.
   public final var isShutDown: Bool { unsafe state.pointee.isShutDown }
 
-  /// Whether it is so small that putters and getters soon wait for one another.
-  @inlinable
-  final var handsOver: Bool { unsafe 0 < state.pointee.capacity && state.pointee.capacity < 64 }
-
   // MARK: One attempt
 
   /// Moves the element into the queue if it can be done at once.

@@ -27,11 +27,11 @@ package enum Attempt {
 /// the queue is shut down: one load tells a put where to go and that it may.
 @usableFromInline
 @safe package struct QueueState: ~Copyable, Sendable {
+  @usableFromInline typealias Gap12 = (
+    UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
+  )
   @usableFromInline typealias Gap13 = (
     UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
-  )
-  @usableFromInline typealias Gap14 = (
-    UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
   )
   @usableFromInline typealias Gap15 = (
     UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
@@ -51,14 +51,16 @@ package enum Attempt {
   // Producers write.
   @usableFromInline let tail = Atomic<UInt>(0)
   @usableFromInline let tailBlock = Atomic<UInt>(0)
-  private let gap1: Gap14 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  private let putsPerWait = BatchCount()
+  private let gap1: Gap13 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
   // Consumers write.
   @usableFromInline let head = Atomic<UInt>(0)
   @usableFromInline let headBlock = Atomic<UInt>(0)
   /// Kind `blocks`: the tail that a consumer saw last, so there are elements up to here and the tail need not be read.
   @usableFromInline let horizon = Atomic<UInt>(0)
-  private let gap2: Gap13 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  private let takesPerWait = BatchCount()
+  private let gap2: Gap12 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
   /// Those who wait for an element.
   @usableFromInline package let elements = ParkingSpot()
@@ -109,6 +111,14 @@ package enum Attempt {
       if tail.load(ordering: .sequentiallyConsistent) == seen { return Int(number(seen) - number(taken)) }
     }
   }
+
+  /// How much was put in since somebody last had to wait for room: asked by who has to wait.
+  @usableFromInline
+  package func batchPut() -> UInt { putsPerWait.next(number(tail.load(ordering: .relaxed))) }
+
+  /// How much was taken out since somebody last had to wait for an element.
+  @usableFromInline
+  package func batchTaken() -> UInt { takesPerWait.next(number(head.load(ordering: .relaxed))) }
 
   package var isShutDown: Bool { tail.load(ordering: .sequentiallyConsistent) & Self.shutBit != 0 }
 

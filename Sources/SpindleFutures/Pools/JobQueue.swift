@@ -79,6 +79,9 @@ import Synchronization
     return job
   }
 
+  /// How many were taken since this was asked the last time.
+  func batchTaken() -> UInt { unsafe state.pointee.batchTaken() }
+
   /// Takes in nothing more. Jobs in line stay; all workers without a job look.
   func close() {
     unsafe state.pointee.close()

@@ -11,9 +11,19 @@ extension ParkingSpot {
     isShared: Bool = false, isolation: isolated (any Actor)? = #isolation, attempt: () -> Bool
   ) async throws(CancellationError) -> Bool {
     if !isReserved, attempt() { return true }  // S1
+    return try await waitOn(
+      purpose, owner: owner, until: deadline, parties: parties, isShared: isShared, isolation: isolation, attempt: attempt)
+  }
+
+  /// The same for whoever has just tried in vain, or stood back for a reservation; `batch` is explained at `SpinPolicy`.
+  @usableFromInline
+  package func waitOn(
+    _ purpose: StaticString, owner: AnyObject & Sendable, until deadline: Deadline = .never, parties: Int = 2,
+    batch: UInt? = nil, isShared: Bool = false, isolation: isolated (any Actor)? = #isolation, attempt: () -> Bool
+  ) async throws(CancellationError) -> Bool {
     if deadline == .immediate { return false }
     if Task.isCancelled { throw CancellationError() }
-    var pauses = SpinPolicy(parties: parties)
+    var pauses = SpinPolicy(parties: parties, batch: batch)
     while !isReserved, pauses.pause() {
       if attempt() { return true }
     }

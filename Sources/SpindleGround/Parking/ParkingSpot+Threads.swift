@@ -4,18 +4,30 @@ extension ParkingSpot {
   /// Blocks the thread until `attempt` succeeds. False when the deadline passed first.
   ///
   /// `attempt` makes the change waited for in one atomic step, or none and returns false; it runs without any lock
-  /// held here, many times, on this thread. `purpose` is what a report of hanging threads prints; `parties` and `handsOver` are
-  /// explained at `SpinPolicy`. `isShared`: what is waited for is there for all who come, so nobody is overtaken, and nobody reserves
+  /// held here, many times, on this thread. `purpose` is what a report of hanging threads prints; `parties` is explained
+  /// at `SpinPolicy`. `isShared`: what is waited for is there for all who come, so nobody is overtaken, and nobody reserves
   /// who is woken in vain. (Steps S1 to S5 are the same with it, so they need no model of their own; a wait without
   /// reservations is that of `ParkingModelTests`.)
   @inline(never) @usableFromInline
   package func wait(
-    _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, handsOver: Bool = false,
-    isShared: Bool = false, attempt: () -> Bool
+    _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, isShared: Bool = false,
+    attempt: () -> Bool
   ) -> Bool {
     if !isReserved, attempt() { return true }  // S1
+    return waitOn(purpose, until: deadline, parties: parties, isShared: isShared, attempt: attempt)
+  }
+
+  /// The same for whoever has just tried in vain, or stood back for a reservation.
+  ///
+  /// To try once more at once would be too early, and take the line away from the one who could help. `batch` is explained at
+  /// `SpinPolicy`.
+  @inline(never) @usableFromInline
+  package func waitOn(
+    _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, batch: UInt? = nil,
+    isShared: Bool = false, attempt: () -> Bool
+  ) -> Bool {
     if deadline == .immediate { return false }
-    if spin(parties, handsOver, attempt) { return true }
+    if spin(parties, batch, attempt) { return true }
     let waiter = Waiter()
     let record = WaitReport.begin(purpose, waiter)
     defer { WaitReport.end(record) }
@@ -32,7 +44,7 @@ extension ParkingSpot {
       }
       if !waiter.sleep(until: deadline, spinning: false), giveUp(waiter) { return false }  // S5
       waiter.reset()
-      if attempt() || spin(parties, handsOver, attempt) { return true }
+      if attempt() || spin(parties, nil, attempt) { return true }
       if deadline.hasPassed { return false }
       overtaken += 1
     }
@@ -77,8 +89,8 @@ extension ParkingSpot {
     }
   }
 
-  private func spin(_ parties: Int, _ handsOver: Bool, _ attempt: () -> Bool) -> Bool {
-    var spin = SpinPolicy(parties: parties, handsOver: handsOver)
+  private func spin(_ parties: Int, _ batch: UInt?, _ attempt: () -> Bool) -> Bool {
+    var spin = SpinPolicy(parties: parties, batch: batch)
     while !isReserved, spin.pauseOrYield() {
       if !isReserved, attempt() { return true }
     }

@@ -18,29 +18,39 @@ import CSpindle
 /// two workers on one processor for some milliseconds, and none on the other. So it tries once more, and sleeps.
 ///
 /// Where more threads want to run than there are processors, pauses keep the processor from one that could act: who waits gives way
-/// at once. (A queue of four putters and four getters on two processors is 1.7 times as quick by that, `submit` twice.) Not where
-/// elements are handed over one by one: the others here wait for the same as we do, and the one who acts runs elsewhere. Whether
+/// at once. (A queue of four putters and four getters on two processors is 1.7 times as quick by that, `submit` twice.) Whether
 /// threads crowd here its own last yields have told the thread.
+///
+/// What is waited for may gather meanwhile: elements, jobs, room. How much of it was used between the last wait and this one, the
+/// batch, tells how much. After a large one the first look comes later: who looks at each element anew makes both sides wait for
+/// the line at each. After a batch of one the other side probably waits for us in turn: so no delay, and no giving way either, since
+/// the others that crowd here then wait for the same as we do, and the one who acts runs elsewhere.
 ///
 /// No model is owed for any of this: it decides how often a thread tries before it registers as a sleeper, and no more. Who has not
 /// registered is owed no wake-up, and who has tries once more after it (S4 of `ParkingSpot`), whatever it did before.
 package struct SpinPolicy {
   private var round: Int
+  /// How many rounds pass before the first look.
+  private let firstRounds: Int
   private var yieldRounds: Int
   private let mayPause: Bool
 
   private static var pauseRounds: Int { 10 }
   private static var pausesPerRound: Int { 8 }
+  private static var longestFirstLook: UInt { 8 }
+  private static var largeBatch: UInt { 4 }
   private static var usualYieldRounds: Int { 8 }
   private static var wakeUpRounds: Int { 80 }
   /// In nanoseconds.
   private static var longestYield: Int64 { 500_000 }
 
-  /// `parties`: how many threads or tasks must act, the caller included, until there is no need to wait. `handsOver`: who is
-  /// waited for soon waits for the caller in turn, so that nothing gathers meanwhile.
+  /// `parties`: how many threads or tasks must act, the caller included, until there is no need to wait. `batch`: how much
+  /// of what is waited for was used since the last wait for it, where that is known.
   @inline(__always)
-  package init(parties: Int = 2, handsOver: Bool = false) {
-    round = !handsOver && spindle_is_crowded() ? Self.pauseRounds : 0
+  package init(parties: Int = 2, batch: UInt? = nil) {
+    let givesWay = batch == nil || batch! >= Self.largeBatch
+    round = givesWay && spindle_is_crowded() ? Self.pauseRounds : 0
+    firstRounds = Int(max(1, min(batch ?? 1, Self.longestFirstLook)))
     yieldRounds = Self.usualYieldRounds
     mayPause = parties <= 2 || parties <= Int(spindle_processors())
   }
@@ -55,7 +65,7 @@ package struct SpinPolicy {
   /// Waits a little. False when it is time to sleep.
   package mutating func pauseOrYield() -> Bool {
     if pause() { return true }
-    if round == Self.pauseRounds, spindle_has_woken() { yieldRounds = Self.wakeUpRounds }
+    if round >= Self.pauseRounds, spindle_has_woken() { yieldRounds = Self.wakeUpRounds }
     if round >= Self.pauseRounds + yieldRounds { return false }
     if spindle_yield() > Self.longestYield { yieldRounds = 0 }
     round += 1
@@ -65,8 +75,9 @@ package struct SpinPolicy {
   /// The same without yields, for a task: its thread belongs to Swift's cooperative pool and other tasks may need it.
   package mutating func pause() -> Bool {
     guard round < Self.pauseRounds, mayPause, spindle_processors() > 1 else { return false }
-    for _ in 0..<Self.pausesPerRound { spindle_pause() }
-    round += 1
+    let rounds = round == 0 ? firstRounds : 1
+    for _ in 0..<rounds * Self.pausesPerRound { spindle_pause() }
+    round += rounds
     return true
   }
 }

@@ -62,7 +62,9 @@ extension BlockingQueue where Element: ~Copyable {
     let linesUp = unsafe deadline != .immediate && state.pointee.elements.isReserved
     var result = linesUp ? Attempt.mustWait : attemptTake(&parcel.element)
     if result == .mustWait, deadline != .immediate {
-      _ = try await unsafe state.pointee.elements.wait("an element of a queue", owner: self, until: deadline) {
+      _ = try await unsafe state.pointee.elements.waitOn(
+        "an element of a queue", owner: self, until: deadline, batch: state.pointee.batchTaken()
+      ) {
         result = attemptTake(&parcel.element)
         return result != .mustWait
       }
@@ -74,7 +76,7 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable @inline(never)
   final func waitToGet(_ item: inout Element?, until deadline: Deadline) -> Attempt {
     var result = Attempt.mustWait
-    _ = unsafe state.pointee.elements.wait("an element of a queue", until: deadline, handsOver: handsOver) {
+    _ = unsafe state.pointee.elements.waitOn("an element of a queue", until: deadline, batch: state.pointee.batchTaken()) {
       result = attemptTake(&item)
       return result != .mustWait
     }

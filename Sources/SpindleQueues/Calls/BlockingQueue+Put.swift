@@ -61,7 +61,9 @@ extension BlockingQueue where Element: ~Copyable {
     let linesUp = unsafe deadline != .immediate && state.pointee.room.isReserved
     var result = linesUp ? Attempt.mustWait : attemptPut(&item)
     if result == .mustWait, deadline != .immediate {
-      _ = try await unsafe state.pointee.room.wait("room in a queue", owner: self, until: deadline) {
+      _ = try await unsafe state.pointee.room.waitOn(
+        "room in a queue", owner: self, until: deadline, batch: state.pointee.batchPut()
+      ) {
         result = attemptPut(&item)
         return result != .mustWait
       }
@@ -72,7 +74,7 @@ extension BlockingQueue where Element: ~Copyable {
   @inlinable @inline(never)
   final func waitToPut(_ item: inout Element?, until deadline: Deadline) -> Attempt {
     var result = Attempt.mustWait
-    _ = unsafe state.pointee.room.wait("room in a queue", until: deadline, handsOver: handsOver) {
+    _ = unsafe state.pointee.room.waitOn("room in a queue", until: deadline, batch: state.pointee.batchPut()) {
       result = attemptPut(&item)
       return result != .mustWait
     }

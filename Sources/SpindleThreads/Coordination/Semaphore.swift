@@ -127,11 +127,11 @@ public class Semaphore: @unchecked Sendable {
 
   @inline(never) @usableFromInline
   final func wait(until deadline: Deadline) -> Bool {
-    spot.wait("a permit of a Semaphore", until: deadline) { take() }
+    spot.waitOn("a permit of a Semaphore", until: deadline) { take() }
   }
 
   final func wait(until deadline: Deadline) async throws(CancellationError) -> Bool {
-    try await spot.wait("a permit of a Semaphore", owner: self, until: deadline) { take() }
+    try await spot.waitOn("a permit of a Semaphore", owner: self, until: deadline) { take() }
   }
 
   @inline(never) @usableFromInline

@@ -102,9 +102,16 @@ internal import Synchronization
   /// it changes something wakes those concerned, this one among them.
   func wait(until deadline: Deadline, patrol: () -> Void = {}, attempt: () -> Bool) -> Bool {
     if attempt() { return true }  // S0
+    return waitOn(until: deadline, patrol: patrol, attempt: attempt)
+  }
+
+  /// The same for whoever has just tried in vain; `batch` is explained at `SpinPolicy`.
+  func waitOn(
+    until deadline: Deadline, batch: UInt? = nil, patrol: () -> Void = {}, attempt: () -> Bool
+  ) -> Bool {
     if deadline == .immediate { return false }
     while true {
-      var pauses = SpinPolicy()
+      var pauses = SpinPolicy(batch: batch)
       while pauses.pauseOrYield() {
         if attempt() { return true }
       }

@@ -36,7 +36,7 @@ import SpindleQueues
   ) throws {
     var outcome = before
     if outcome.mustWait {
-      _ = ring.room.wait(until: deadline, patrol: { ring.patrol() }) {
+      _ = ring.waitForRoom(until: deadline) {
         unsafe outcome = ring.put(bytes)
         return !outcome.mustWait
       }
@@ -50,7 +50,7 @@ import SpindleQueues
   ) throws {
     var outcome = before
     if outcome.mustWait {
-      _ = ring.elements.wait(until: deadline, patrol: { ring.patrol() }) {
+      _ = ring.waitForElement(until: deadline) {
         unsafe outcome = ring.take(into: target)
         return !outcome.mustWait
       }

@@ -45,9 +45,12 @@ extension SharedQueue {
     let ring = try body.get().ring
     var outcome = SharedRing.Outcome.mustWait
     var element = SharedRing.Element()
-    _ = ring.elements.wait(until: deadline, patrol: { ring.patrol() }) {
-      outcome = ring.take(&element)
-      return !outcome.mustWait
+    outcome = ring.take(&element)
+    if outcome.mustWait {
+      _ = ring.waitForElement(until: deadline) {
+        outcome = ring.take(&element)
+        return !outcome.mustWait
+      }
     }
     try outcome.check(waiting: .empty)
     return try element.decode(Item.self)

@@ -84,9 +84,12 @@ extension SharedQueue {
     let ring = try body.get().ring
     var outcome = SharedRing.Outcome.mustWait
     var parcel = try parcel(item, ring)
-    _ = ring.room.wait(until: deadline, patrol: { ring.patrol() }) {
-      outcome = parcel.put(into: ring)
-      return !outcome.mustWait
+    outcome = parcel.put(into: ring)
+    if outcome.mustWait {
+      _ = ring.waitForRoom(until: deadline) {
+        outcome = parcel.put(into: ring)
+        return !outcome.mustWait
+      }
     }
     try outcome.check(waiting: .full)
   }

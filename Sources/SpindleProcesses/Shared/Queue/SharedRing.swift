@@ -51,6 +51,10 @@ internal import Synchronization
   let allDone: SharedSpot
   let users: QueueUsers
 
+  /// Between the waits of this process.
+  private let putsPerWait = BatchCount()
+  private let takesPerWait = BatchCount()
+
   private let header: SharedMapping
   let sides: RingSides
   /// Who wants both takes that of the takers first.
@@ -138,6 +142,20 @@ internal import Synchronization
     state.isShutDown = end != End.open
     if end == End.emptied { (state.head, state.takes) = (state.tail, state.puts) }
     return state
+  }
+
+  // MARK: Waiting, for whoever has just tried in vain
+
+  /// Blocks the thread until `attempt` has found room; false when the deadline passed first.
+  func waitForRoom(until deadline: Deadline, attempt: () -> Bool) -> Bool {
+    let batch = putsPerWait.next(UInt(sides.peekPut().puts))
+    return room.waitOn(until: deadline, batch: batch, patrol: { patrol() }, attempt: attempt)
+  }
+
+  /// Blocks the thread until `attempt` has found an element; false when the deadline passed first.
+  func waitForElement(until deadline: Deadline, attempt: () -> Bool) -> Bool {
+    let batch = takesPerWait.next(UInt(sides.peekTake().takes))
+    return elements.waitOn(until: deadline, batch: batch, patrol: { patrol() }, attempt: attempt)
   }
 
   // MARK: The locks
