@@ -137,12 +137,12 @@ public final class Condition: Sendable {
       }
       lock.core.acquire()
     case .rlock(let lock):
-      var depth = 0
+      var again: UInt32 = 0
       code = spot.park("a Condition", until: deadline) {
-        depth = lock.releaseAll()
+        again = lock.releaseAll()
         return true
       }
-      lock.acquireAll(depth)
+      lock.acquireAll(again)
     }
     return code != nil
   }
@@ -174,17 +174,17 @@ public final class Condition: Sendable {
 }
 
 extension RLock {
-  /// Frees the lock however often it was acquired; returns how often. Only for its holder.
-  func releaseAll() -> Int {
-    let count = unsafe depth
-    unsafe depth = 0
+  /// Frees the lock however often it was acquired; returns how often more than once. Only for its holder.
+  func releaseAll() -> UInt32 {
+    let count = unsafe again
+    unsafe again = 0
     free()
     return count
   }
 
-  /// Takes the lock as if acquired `count` times.
-  func acquireAll(_ count: Int) {
+  /// Takes the lock as if acquired once and `count` times more.
+  func acquireAll(_ count: UInt32) {
     take()
-    unsafe depth = count
+    unsafe again = count
   }
 }
