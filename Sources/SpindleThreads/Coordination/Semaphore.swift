@@ -131,7 +131,7 @@ public class Semaphore: @unchecked Sendable {
   }
 
   final func wait(until deadline: Deadline) async throws(CancellationError) -> Bool {
-    try await spot.waitOn("a permit of a Semaphore", owner: self, until: deadline) { take() }
+    try await spot.wait("a permit of a Semaphore", owner: self, until: deadline) { take() }
   }
 
   @inline(never) @usableFromInline
