@@ -35,9 +35,9 @@ package struct SpinPolicy {
   private var yieldRounds: Int
   private let mayPause: Bool
 
-  private static var pauseRounds: Int { 10 }
-  private static var pausesPerRound: Int { 8 }
-  private static var longestFirstLook: UInt { 8 }
+  private static var pauseRounds: Int { 13 }
+  private static var pausesPerRound: Int { 6 }
+  private static var longestFirstLook: UInt { 11 }
   private static var largeBatch: UInt { 4 }
   private static var usualYieldRounds: Int { 8 }
   private static var wakeUpRounds: Int { 80 }
