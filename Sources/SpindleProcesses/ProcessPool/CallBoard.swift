@@ -39,8 +39,9 @@ package struct CallBoard<Call: Equatable> {
     var lastFinish = 0
   }
 
-  /// So many starts in a row may fail.
-  static var patience: Int { 3 }
+  /// So many starts in a row may fail. That somebody killed a worker as it started says nothing of the next start: ten times as many.
+  private static var patience: Int { 3 * failure }
+  private static var failure: Int { 10 }
   /// A worker that has finished nothing while the others finished so many calls for each of its own has a long one.
   static var slowness: Int { 16 }
 
@@ -53,6 +54,7 @@ package struct CallBoard<Call: Equatable> {
   private var spent: [Int] = []
   private var starting = 0
   private var dismissed = 0
+  /// In a row, as far as `patience` goes.
   private var failedStarts = 0
   /// Calls in hands that are not the first there.
   private var ahead = 0
@@ -133,7 +135,8 @@ package struct CallBoard<Call: Equatable> {
   }
 
   /// The worker is gone, or never came. Gives the calls that it had in hand.
-  package mutating func workerEnded(_ seat: Int) -> [Call] {
+  /// `wasKilled`: by somebody else, for no fault of its own.
+  package mutating func workerEnded(_ seat: Int, wasKilled: Bool = false) -> [Call] {
     guard seat < workers.count, let worker = workers[seat] else { return [] }
     workers[seat] = nil
     workerCount -= 1
@@ -142,7 +145,7 @@ package struct CallBoard<Call: Equatable> {
     switch worker.phase {
     case .starting:
       starting -= 1
-      failedStarts += 1
+      failedStarts += wasKilled ? 1 : Self.failure
     case .active: idle.removeAll { $0 == seat }
     case .dismissed:
       dismissed -= 1

@@ -218,21 +218,24 @@ final class ProcessPoolCore: Sendable {
     // First what it has still said.
     collect()
     let worker = (name: process?.name ?? name, pid: process?.pid ?? 0)
-    let (lost, deeds) = bury(seat, end.startError ?? WorkerDiedError(worker: worker.name, pid: worker.pid, end: end))
+    // Where more is known, as that memory ran out, the next would fare no better.
+    let wasKilled = end.exitStatus == .signalled(SIGKILL) && end.startError == nil && end.detail == nil
+    let reason: any Error = end.startError ?? WorkerDiedError(worker: worker.name, pid: worker.pid, end: end)
+    let (lost, deeds) = bury(seat, reason, wasKilled: wasKilled)
     if !lost.isEmpty { resolve { for call in lost { call.fail(call.loss(worker, end)) } } }
     // Nothing of the worker is held here any more: this may be the end of the pool.
     perform(deeds)
   }
 
   /// Takes the worker from the board. What it had not begun goes back into line; gives what is lost with it.
-  private func bury(_ seat: Int, _ reason: any Error) -> (lost: [PoolCall], Deeds) {
+  private func bury(_ seat: Int, _ reason: any Error, wasKilled: Bool) -> (lost: [PoolCall], Deeds) {
     var lost: [PoolCall] = []
     let deeds = settle { state in
       var member: PoolMember?
       if seat < state.members.count { swap(&member, &state.members[seat]) }
       if member?.process == nil { state.lastFailure = reason }
       var again: [PoolCall] = []
-      for (place, call) in state.board.workerEnded(seat).enumerated() {
+      for (place, call) in state.board.workerEnded(seat, wasKilled: wasKilled).enumerated() {
         guard case .handed(_, let number) = call.standing, let member else { continue }
         call.deadline = .never
         if !state.isForced, mayRunAgain(call, place: place, hasBegun: member.link.hasBegun(number)) {

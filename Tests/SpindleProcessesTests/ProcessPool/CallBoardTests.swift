@@ -148,6 +148,16 @@ private struct Table {
     #expect(table.steps() == ["give up [1, 2]"])
   }
 
+  @Test func `workers that somebody kills as they start are replaced ten times as often`() {
+    var table = Table(workers: 1)
+    table.board.add(1)
+    for _ in 0..<30 {
+      #expect(table.steps() == ["start 0"])
+      #expect(table.board.workerEnded(0, wasKilled: true) == [])
+    }
+    #expect(table.steps() == ["give up [1]"])
+  }
+
   @Test func `failing starts do not matter as long as a worker works`() {
     var table = Table(workers: 2)
     for call in 1...9 { table.board.add(call) }
