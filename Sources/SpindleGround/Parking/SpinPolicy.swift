@@ -65,7 +65,7 @@ package struct SpinPolicy {
   /// Waits a little. False when it is time to sleep.
   package mutating func pauseOrYield() -> Bool {
     if pause() { return true }
-    if round >= Self.pauseRounds, spindle_has_woken() { yieldRounds = Self.wakeUpRounds }
+    if round == Self.pauseRounds, spindle_has_woken() { yieldRounds = Self.wakeUpRounds }
     if round >= Self.pauseRounds + yieldRounds { return false }
     if spindle_yield() > Self.longestYield { yieldRounds = 0 }
     round += 1

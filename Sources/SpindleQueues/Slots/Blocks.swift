@@ -113,10 +113,10 @@ struct BlockPosition {
         continue
       }
       let block = unsafe state.pointee.headBlock.load(ordering: .acquiring)  // C2; pairs with advance()
-      if unsafe state.pointee.horizon.load(ordering: .relaxed) <= head {
+      if unsafe state.pointee.horizon.load(ordering: .acquiring) <= head {  // pairs with the store below
         let tail = unsafe state.pointee.tail.load(ordering: .sequentiallyConsistent)  // C3
         if tail & ~QueueState.shutBit == head { return tail == head ? .mustWait : .shutDown }
-        unsafe state.pointee.horizon.store(tail & ~QueueState.shutBit, ordering: .relaxed)
+        unsafe state.pointee.horizon.store(tail & ~QueueState.shutBit, ordering: .releasing)
       }
       let claimed = unsafe state.pointee.head.weakCompareExchange(
         expected: head, desired: head &+ BlockPosition.step,
