@@ -157,6 +157,26 @@ func processRows() -> [Row] {
               }))
         }
       })
+    rows.append(
+      Row("M6/\(name)-first", "processpool", threads: 1, count: 20, unit: "ms") { _, count in
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, gigabytes << 30), alignment: 4096)
+        memset(memory, 1, gigabytes << 30)
+        defer { memory.deallocate() }
+        if startMethod == .forkServer { try! ForkServer.start() }
+        return median {
+          Figure(
+            value: median(
+              (0..<count).map { _ in
+                var pool: ProcessPool?
+                let time = milliseconds {
+                  pool = ProcessPool(maxWorkers: 1, startMethod: startMethod)
+                  _ = try! pool!.submit(ownProcess).result()
+                }.value
+                pool!.shutdown()
+                return time
+              }))
+        }
+      })
   }
   return rows
 }
