@@ -140,45 +140,38 @@ func processRows() -> [Row] {
   for (name, startMethod, gigabytes) in [("spawn", StartMethod.spawn, 0), ("forkserver", .forkServer, 0), ("forkserver-2GB", .forkServer, 2)] {
     rows.append(
       Row("M6/\(name)", "childprocess", threads: 1, count: 20, unit: "ms") { _, count in
-        // Written to, so that the program has it before there is a server.
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, gigabytes << 30), alignment: 4096)
-        memset(memory, 1, gigabytes << 30)
-        defer { memory.deallocate() }
-        if startMethod == .forkServer { try! ForkServer.start() }
-        return median {
-          Figure(
-            value: median(
-              (0..<count).map { _ in
-                milliseconds {
-                  let child = ChildProcess(target: nothing, startMethod: startMethod)
-                  child.start()
-                  try! child.join()
-                }.value
-              }))
+        starts(count, startMethod, gigabytes) {
+          milliseconds {
+            let child = ChildProcess(target: nothing, startMethod: startMethod)
+            child.start()
+            try! child.join()
+          }.value
         }
       })
     rows.append(
       Row("M6/\(name)-first", "processpool", threads: 1, count: 20, unit: "ms") { _, count in
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, gigabytes << 30), alignment: 4096)
-        memset(memory, 1, gigabytes << 30)
-        defer { memory.deallocate() }
-        if startMethod == .forkServer { try! ForkServer.start() }
-        return median {
-          Figure(
-            value: median(
-              (0..<count).map { _ in
-                var pool: ProcessPool?
-                let time = milliseconds {
-                  pool = ProcessPool(maxWorkers: 1, startMethod: startMethod)
-                  _ = try! pool!.submit(ownProcess).result()
-                }.value
-                pool!.shutdown()
-                return time
-              }))
+        starts(count, startMethod, gigabytes) {
+          var pool: ProcessPool?
+          let time = milliseconds {
+            pool = ProcessPool(maxWorkers: 1, startMethod: startMethod)
+            _ = try! pool!.submit(ownProcess).result()
+          }.value
+          pool!.shutdown()
+          return time
         }
       })
   }
   return rows
+}
+
+/// The median of `count` starts in a program that has so much memory.
+private func starts(_ count: Int, _ startMethod: StartMethod, _ gigabytes: Int, _ start: () -> Double) -> Figure {
+  // Written to, so that the program has it before there is a server.
+  let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, gigabytes << 30), alignment: 4096)
+  memset(memory, 1, gigabytes << 30)
+  defer { memory.deallocate() }
+  if startMethod == .forkServer { try! ForkServer.start() }
+  return median { Figure(value: median((0..<count).map { _ in start() })) }
 }
 
 /// A pool whose workers have all worked, and then have nothing to do.

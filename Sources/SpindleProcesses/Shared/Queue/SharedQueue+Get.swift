@@ -43,9 +43,8 @@ extension SharedQueue {
   private func get(until deadline: Deadline) throws -> Item {
     if let numbers { return unsafe try number { unsafe try numbers.get(into: $0, until: deadline) } }
     let ring = try body.get().ring
-    var outcome = SharedRing.Outcome.mustWait
     var element = SharedRing.Element()
-    outcome = ring.take(&element)
+    var outcome = ring.take(&element)
     if outcome.mustWait {
       _ = ring.waitForElement(until: deadline) {
         outcome = ring.take(&element)

@@ -82,9 +82,8 @@ extension SharedQueue {
     // SAFETY: a number's bytes, for as long as the call takes.
     if let numbers { return unsafe try withUnsafeBytes(of: item) { unsafe try numbers.put($0, until: deadline) } }
     let ring = try body.get().ring
-    var outcome = SharedRing.Outcome.mustWait
     var parcel = try parcel(item, ring)
-    outcome = parcel.put(into: ring)
+    var outcome = parcel.put(into: ring)
     if outcome.mustWait {
       _ = ring.waitForRoom(until: deadline) {
         outcome = parcel.put(into: ring)
