@@ -11,6 +11,7 @@
 //     C5 returns; the signal, now with its default, ends the process      P1 reaps, reads the memory
 //
 // Where the worker has closed 1 or 2, that number stays closed. A death without a report (kill -9, no backtracer) leaves the memory empty.
+// Without memory (a fork server, which only hands the handler on to its copies) the report goes where it would have gone.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -67,7 +68,7 @@ static void on_crash(int number, siginfo_t *info, void *context) {
   int saved[2] = {-1, -1}, error = errno;
   // A second thread that crashes meanwhile is the runtime's affair.
   bool is_first = !__atomic_exchange_n(&report.is_taken, true, __ATOMIC_RELAXED);
-  if (is_first)
+  if (is_first && report.memory >= 0)
     for (int i = 0; i < 2; i++)
       if ((saved[i] = fcntl(i + 1, F_DUPFD_CLOEXEC, 3)) >= 0) (void)dup2(report.memory, i + 1);  // C2
   errno = error;
@@ -115,11 +116,11 @@ static bool is_of_runtime(const struct sigaction *action) {
   return dl_iterate_phdr(compare_images, &images) != 0 && images.is_same;
 }
 
-int spindle_keep_crash_report(void) {
+bool spindle_watch_crashes(void) {
   struct sigaction action;
-  if (sigaction(SIGILL, NULL, &action) != 0 || !is_of_runtime(&action)) return -1;
-  report.memory = memfd_create("spindle-crash", MFD_CLOEXEC);
-  if (report.memory < 0) return -1;
+  if (sigaction(SIGILL, NULL, &action) != 0) return false;
+  if (action.sa_sigaction == on_crash) return true;  // copied with the fork server
+  if (!is_of_runtime(&action)) return false;
   for (int i = 0; i < crash_count; i++) {
     if (sigaction(crashes[i], NULL, &report.runtime[i]) != 0 || !is_of_runtime(&report.runtime[i])) continue;
     action = report.runtime[i];
@@ -127,5 +128,11 @@ int spindle_keep_crash_report(void) {
     action.sa_flags |= SA_SIGINFO;
     (void)sigaction(crashes[i], &action, NULL);
   }
+  return true;
+}
+
+int spindle_keep_crash_report(void) {
+  if (!spindle_watch_crashes()) return -1;
+  report.memory = memfd_create("spindle-crash", MFD_CLOEXEC);
   return report.memory;
 }

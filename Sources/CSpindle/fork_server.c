@@ -206,6 +206,7 @@ static bool receive_all(void *bytes, size_t count, int32_t *descriptors, size_t 
 _Noreturn void spindle_serve_forks(int32_t parent) {
   server.parent = parent;
   if (spindle_warm_up != NULL) spindle_warm_up();
+  (void)spindle_watch_crashes();
   const char *problem = prepare();
   if (problem != NULL) spindle_refuse(spindle_worker_control, problem);
   // What was printed before now is no worker's, and what is in a buffer would be everyone's.

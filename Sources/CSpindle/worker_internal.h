@@ -29,6 +29,8 @@ _Noreturn void spindle_serve_forks(int32_t parent);
 /// What a copy of that process becomes, with its control socket at its place: the worker of that name.
 _Noreturn void spindle_become_forked_worker(const char *name, uint32_t flags);
 
+/// Puts our handler before that of Swift's backtracer; false where no backtracer is switched on. Once for a fork server and its copies.
+bool spindle_watch_crashes(void);
 /// Lets the report of Swift's backtracer be kept when this process crashes: the memory for it as a descriptor, or -1
 /// where no backtracer is switched on.
 int spindle_keep_crash_report(void);

@@ -5,8 +5,7 @@ enum CallEntry {
   /// The exit code after a function threw, as in CPython.
   static let failureCode: Int32 = 1
 
-  static func run() -> Int32 {
-    let channel = ControlChannel.ofWorker
+  static func run(over channel: ControlChannel = .ofWorker) -> Int32 {
     guard let first = channel.receive(), first.kind == ProcessRecord.Message.identity,
       let identity = try? Wire.decode(ProcessIdentity.self, from: first.bytes),
       let call = channel.receive(), call.kind == ProcessRecord.Message.call

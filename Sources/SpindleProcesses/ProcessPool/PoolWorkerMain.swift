@@ -5,12 +5,11 @@ internal import SpindleThreads
 /// The life of a pool's worker, in its own process.
 enum PoolWorkerMain {
   /// Returns the exit code; the exit then flushes what the calls have printed.
-  static func run() -> Int32 {
-    let channel = ControlChannel.ofWorker
+  static func run(over channel: ControlChannel = .ofWorker) -> Int32 {
     guard let first = channel.receive(), first.kind == .configuration, first.descriptors.count == 3,
       let configuration = try? Wire.decode(PoolConfiguration.self, from: first.bytes),
       let files = try? first.descriptors.map({ try SharedFile(received: $0.take()) }),
-      let worker = try? PoolWorker(files, configuration)
+      let worker = try? PoolWorker(files, configuration, channel)
     else { return 127 }
     ProcessIdentity.current = configuration.identity
     ProcessorShare.setForProcess(configuration.sharers)
@@ -22,6 +21,7 @@ enum PoolWorkerMain {
 
 /// The worker's side of its link; one thread.
 final class PoolWorker {
+  private let channel: ControlChannel
   private let link: CallLink
   private let memory: PoolMemory
   private let calls: ArenaWindow
@@ -41,7 +41,8 @@ final class PoolWorker {
   /// A larger reply does not keep its memory.
   private static let keptReply = 64 << 10
 
-  init(_ files: [SharedFile], _ configuration: PoolConfiguration) throws {
+  init(_ files: [SharedFile], _ configuration: PoolConfiguration, _ channel: ControlChannel) throws {
+    self.channel = channel
     link = try CallLink(files[0])
     link.file = nil
     memory = try PoolMemory(files[1])
@@ -91,7 +92,7 @@ final class PoolWorker {
       unsafe run(head, UnsafeRawBufferPointer(start: mapping.base, count: head.count), attachments: nil)
     case .message:
       // Messages of calls that were taken back are passed.
-      while let frame = ControlChannel.ofWorker.receive() {
+      while let frame = channel.receive() {
         guard frame.kind == .call, frame.number == head.offset else { continue }
         let attachments = AttachmentList(receivedWith: frame)
         unsafe frame.bytes.withUnsafeBytes {
@@ -217,7 +218,7 @@ final class PoolWorker {
 
   private func sendMessage(_ reply: UnsafeRawBufferPointer, _ leaving: AttachmentList, _ head: inout CallLink.Head) {
     head.place = .message
-    unsafe ControlChannel.ofWorker.send(
+    unsafe channel.send(
       ControlFrame(.reply, number: number, bytes: [UInt8](reply), descriptors: leaving.toSend))
   }
 

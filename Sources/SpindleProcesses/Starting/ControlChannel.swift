@@ -16,6 +16,16 @@ package final class ControlChannel: Sendable {
 
   init(socket: Int32) { self.socket = socket }
 
+  /// Both ends of a new control socket.
+  static func pair(for worker: String) throws(ProcessStartError) -> (mine: OwnedDescriptor, theirs: OwnedDescriptor) {
+    var mine: Int32 = -1
+    var theirs: Int32 = -1
+    // SAFETY: the call writes the two numbers.
+    let error = unsafe spindle_control_pair(&mine, &theirs)
+    if error != 0 { throw ProcessStartError(worker: worker, operation: "socketpair", errorNumber: error) }
+    return (OwnedDescriptor(owning: mine), OwnedDescriptor(owning: theirs))
+  }
+
   /// Waits for the next message; nil when there will be none.
   package func receive() -> ControlFrame? {
     reader.withLock { reader in

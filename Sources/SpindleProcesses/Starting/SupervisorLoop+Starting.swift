@@ -133,30 +133,25 @@ extension SupervisorLoop {
     case .failure(let error): return forking.ticket.finish(error)
     case .success(let outputs): made = outputs
     }
-    var mine: Int32 = -1
-    var theirs: Int32 = -1
-    // SAFETY: the call writes the two numbers.
-    let error = unsafe spindle_control_pair(&mine, &theirs)
-    guard error == 0 else {
-      return forking.ticket.finish(
-        ProcessStartError(worker: worker.name, operation: "socketpair", errorNumber: error))
+    let control: (mine: OwnedDescriptor, theirs: OwnedDescriptor)
+    do throws(ProcessStartError) { control = try ControlChannel.pair(for: worker.name) } catch {
+      return forking.ticket.finish(error)
     }
     let id = nextIdentifier()
     children[id] = Child(
-      worker: worker, control: OwnedDescriptor(owning: mine),
+      worker: worker, control: control.mine,
       writing: forking.frames.map(FrameWriter.init), helloDeadline: Deadline(after: worker.options.helloTimeout),
       forking: forking)
     identifiers[ObjectIdentifier(worker)] = id
     awaited += 1
-    let control = OwnedDescriptor(owning: theirs)
-    var problem = watch(children[id]!.control!, Tag.control(id), of: id)
+    var problem = watch(control.mine, Tag.control(id), of: id)
     if problem == nil { problem = watchOutputs(id, made.map(\.mine)) }
     if let problem {
       forget(id)
       return forking.ticket.finish(problem)
     }
     let request = ControlFrame(
-      forking: worker.options, id, again: forking.attempts > 1, over: control, outputs: made.map(\.theirs))
+      forking: worker.options, id, again: forking.attempts > 1, over: control.theirs, outputs: made.map(\.theirs))
     children[forking.server]!.writing.append(FrameWriter(request))
     write(forking.server)
     write(id)
