@@ -89,6 +89,12 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // A target of its own because two are compiled side by side.
+    .testTarget(
+      name: "SpindleSharedTests",
+      dependencies: ["CSpindle", "CSpindleTesting", "Spindle", "SpindleTestSupport", "FixtureScenarios"],
+      swiftSettings: strict),
+
     // Programs that the tests of processes start, because they must see a whole program begin and end.
     .target(
       name: "FixtureScenarios", dependencies: ["CSpindle", "Spindle"], path: "Tests/Fixtures/Scenarios",

@@ -42,15 +42,6 @@ extension BlockingQueue where Element: ~Copyable {
   var someoneWaitsForTasks: Bool { waitingJoiners > 0 }
 }
 
-/// Lets others run until `condition` holds; the watchdog ends it when it never does.
-func eventually(_ condition: () -> Bool) {
-  while !condition() { spindle_yield() }
-}
-
-func eventually(_ condition: () -> Bool) async {
-  while !condition() { await Task.yield() }
-}
-
 /// The error a call throws, for `#expect(error { try queue.putNoWait(1) } == .full)`.
 func error<Result>(_ body: () throws(QueueError) -> Result) -> QueueError? {
   do throws(QueueError) {

@@ -39,8 +39,8 @@ struct LockCore: ~Copyable, Sendable {
   }
 
   @inline(never) @usableFromInline
-  func wait(until deadline: Deadline) -> Bool {
-    spot.wait("a Lock", until: deadline) {
+  func wait(_ purpose: StaticString = "a Lock", until deadline: Deadline) -> Bool {
+    spot.wait(purpose, until: deadline) {
       // Look before the exchange: a failed one would take the cache line away from the holder.
       state.load(ordering: .relaxed) == 0
         && state.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged

@@ -14,12 +14,10 @@ public import Synchronization
 /// Fairness and memory effects are those of `Lock`. Taking it again costs no atomic read-modify-write.
 // SAFETY: `again` is touched only by the thread named in `owner`.
 public final class RLock: @unchecked Sendable {
-  /// The holding thread's key, 0 when free. A word of its own, written after `state` was won: to read a word that was just
+  /// The holding thread's key, 0 when free. A word of its own, written after the lock was won: to read a word that was just
   /// exchanged takes Intel's processors 3 ns longer, and each of the four calls in a lock taken twice reads it.
   @usableFromInline let owner = Atomic<UInt>(0)
-  @usableFromInline let spot = ParkingSpot()
-  /// 0 free, 1 held.
-  @usableFromInline let state = Atomic<UInt32>(0)
+  @usableFromInline let core = LockCore()
   /// How often its holder has taken it again; 0 when free, so that who takes it once writes one word.
   // SAFETY: exclusive by ownership of the lock.
   @exclusivity(unchecked) @usableFromInline var again: UInt32 = 0
@@ -34,7 +32,7 @@ public final class RLock: @unchecked Sendable {
 
   /// Whether some thread holds the lock at this moment.
   @inlinable
-  public var isLocked: Bool { state.load(ordering: .relaxed) != 0 }
+  public var isLocked: Bool { core.isLocked }
 
   /// Takes the lock if it is free or held by this thread. Never waits.
   @inlinable
@@ -44,7 +42,9 @@ public final class RLock: @unchecked Sendable {
       unsafe again += 1
       return true
     }
-    return !spot.isReserved && take(me)
+    guard core.tryAcquire() else { return false }
+    owner.store(me, ordering: .relaxed)
+    return true
   }
 
   /// Waits until the lock is free or held by this thread, and takes it.
@@ -93,25 +93,16 @@ public final class RLock: @unchecked Sendable {
   }
 
   @inlinable
-  func take(_ me: UInt) -> Bool {
-    // Acquiring: pairs with free().
-    guard state.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged else { return false }
-    owner.store(me, ordering: .relaxed)
-    return true
-  }
-
-  @inlinable
   func free() {
     owner.store(0, ordering: .relaxed)
-    // Releasing for the next holder; sequentially consistent because it is step W1 of the parking protocol.
-    state.store(0, ordering: .sequentiallyConsistent)
-    spot.wake()
+    core.release()
   }
 
   @inline(never) @usableFromInline
   func wait(until deadline: Deadline) -> Bool {
-    let me = currentThreadKey()
-    return spot.wait("an RLock", until: deadline) { state.load(ordering: .relaxed) == 0 && take(me) }
+    guard core.wait("an RLock", until: deadline) else { return false }
+    owner.store(currentThreadKey(), ordering: .relaxed)
+    return true
   }
 
   @inline(never) @usableFromInline

@@ -41,7 +41,7 @@ import Testing
     let systems = ProcessActorSystem.loopback { frame in log.withLock { $0.append(frame) } }
     let (counter, relay) = try await recorded(systems, log)
     let frames = log.withLock { $0 }
-    var generator = SeededGenerator(state: 5)
+    var generator = SplitMix64(seed: 5)
     let clock = ContinuousClock()
     let end = clock.now + .seconds(seconds)
     var rounds = 0

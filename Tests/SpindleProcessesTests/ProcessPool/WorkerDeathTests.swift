@@ -146,32 +146,6 @@ enum End {
   }
 }
 
-/// The children that this process has started and not reaped: the pools' workers, or all.
-func children(named name: String = "(ProcessPool-") -> [Int32] {
-  var found: [Int32] = []
-  guard let directory = unsafe opendir("/proc") else { return [] }
-  defer { unsafe closedir(directory) }
-  while let entry = unsafe readdir(directory) {
-    let text = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-      unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
-    }
-    guard let pid = Int32(text) else { continue }
-    let line = statusLine(pid)
-    let fields = line[(line.lastIndex(of: ")") ?? line.startIndex)...].split(separator: " ")
-    if fields.count > 2, Int32(fields[2]) == getpid(), line.contains(name) { found.append(pid) }
-  }
-  return found
-}
-
-/// What /proc says of a process: its number, its name in parentheses, its state, its parent, and more.
-func statusLine(_ process: Int32) -> String {
-  guard let status = unsafe fopen("/proc/\(process)/stat", "r") else { return "" }
-  defer { unsafe fclose(status) }
-  var line = [CChar](repeating: 0, count: 512)
-  guard unsafe fgets(&line, 512, status) != nil else { return "" }
-  return String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-}
-
 private func letWorkersDie() throws {
   let before = openDescriptors()
   try withProcessPool(maxWorkers: 3) { pool throws in

@@ -1,14 +1,4 @@
-/// A seeded generator (SplitMix64), so that every failure can be run again.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
+import SpindleTestSupport
 
 /// A value of every shape Codable synthesises.
 indirect enum Tree: Codable, Equatable {
@@ -34,7 +24,7 @@ indirect enum Tree: Codable, Equatable {
     var real: Float
   }
 
-  static func random(depth: Int, using generator: inout SeededGenerator) -> Tree {
+  static func random(depth: Int, using generator: inout SplitMix64) -> Tree {
     switch Int.random(in: 0..<(depth > 0 ? 11 : 7), using: &generator) {
     case 0: return .empty
     case 1: return .number(Int.random(in: .min ... .max, using: &generator) >> Int.random(in: 0..<64, using: &generator))
@@ -63,7 +53,7 @@ indirect enum Tree: Codable, Equatable {
     }
   }
 
-  private static func text(_ generator: inout SeededGenerator) -> String {
+  private static func text(_ generator: inout SplitMix64) -> String {
     let scalars: [Character] = ["a", "Z", "0", "é", "ß", "中", "🧵", "👩‍👩‍👧", "\u{0}", "\n", "e\u{301}"]
     let count = [0, 1, 5, 15, 16, 63, 64, 200].randomElement(using: &generator)!
     return String((0..<count).map { _ in scalars.randomElement(using: &generator)! })

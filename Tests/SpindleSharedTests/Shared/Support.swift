@@ -1,4 +1,3 @@
-import CSpindle
 import Glibc
 import SpindleTestSupport
 import SpindleProcesses
@@ -8,15 +7,6 @@ import Spindle
 let long = Duration.seconds(60)
 /// Short enough to be over soon.
 let short = Duration.milliseconds(2)
-
-/// Lets others run until `condition` holds; the watchdog ends it when it never does.
-func eventually(_ condition: () -> Bool) {
-  while !condition() { spindle_yield() }
-}
-
-func eventually(_ condition: () -> Bool) async {
-  while !condition() { await Task.yield() }
-}
 
 /// The queue's error that a call throws.
 func refusal<Result>(_ body: () throws -> Result) -> QueueError? {
@@ -39,18 +29,6 @@ func taskRefusal<Result>(_ body: () async throws -> Result) async -> QueueError?
 
 /// The mappings of shared queues that this process has now.
 func queueMappings() -> Int { sharedMappings(named: "spindle-queue") }
-
-/// How many pieces of memory this process shares with others, or did.
-func sharedMappings(named label: String = "/memfd:spindle") -> Int {
-  var count = 0
-  guard let file = unsafe fopen("/proc/self/maps", "r") else { return -1 }
-  defer { unsafe fclose(file) }
-  var line = [CChar](repeating: 0, count: 4096)
-  while unsafe fgets(&line, Int32(line.count), file) != nil {
-    if unsafe strstr(line, label) != nil { count += 1 }
-  }
-  return count
-}
 
 /// A `race` beside the task that calls it, whose thread other tasks may need.
 func raceBeside<Result: Sendable>(threads count: Int, _ body: @escaping @Sendable (Int) -> Result) async -> [Result] {
