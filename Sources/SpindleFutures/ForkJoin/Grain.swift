@@ -52,9 +52,10 @@ struct Division: Sendable {
     return true
   }
 
-  /// How many of so many items are done before the worker looks up, and divides the rest when another has nothing to do.
+  /// How many of so many items are done before the worker looks up, and divides the rest when another has nothing to do. A
+  /// thirty-second: so long, at most, the others wait at the end.
   @inlinable
-  func stretch(of count: Int) -> Int { max(grain, count / (isItemwise ? 32 : 4), 1) }
+  func stretch(of count: Int) -> Int { max(grain, count / 32, 1) }
 }
 
 /// Watches what it costs to combine the values of stretches: a sum costs nothing, a merged dictionary may cost more than to make it.
@@ -63,6 +64,8 @@ struct CombineWatch {
   @usableFromInline let isNeeded: Bool
   /// Whether it takes so long that there should be no more stretches than have to be.
   @usableFromInline var isDear = false
+  /// Whether the stretch was over so soon that a longer one would keep nobody waiting.
+  @usableFromInline var isBrief = false
   /// In nanoseconds, of the beginning of the stretch.
   @usableFromInline var time: Int64 = 0
 
@@ -79,6 +82,7 @@ struct CombineWatch {
     let begin = spindle_now()
     let value = combine()
     isDear = (spindle_now() - begin) * 32 > begin - time
+    isBrief = begin - time < 200_000
     return value
   }
 }

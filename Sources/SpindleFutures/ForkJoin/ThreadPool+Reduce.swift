@@ -98,7 +98,7 @@ extension ThreadPool {
       let next = try piece(rest.prefix(stretch))
       rest = rest.dropFirst(stretch)
       value = watch.watch { combine(value, next) }
-      if watch.isDear { stretch = rest.count }
+      if watch.isDear { stretch = rest.count } else if watch.isBrief { stretch *= 2 }
     }
     return value
   }

@@ -33,7 +33,7 @@ import Testing
     #expect(areAllDone)
   }
 
-  /// The same, in stretches of 25 items. What is combined are numbers.
+  /// The same, in stretches of some items. What is combined are numbers.
   @Test func `what is left of a piece of reduce is shared with a worker that has nothing to do`() {
     let isDone = (0..<800).map { _ in Event() }
     let other = Atomic<Int32>(0)
@@ -70,8 +70,8 @@ import Testing
         return max(a, b)
       })
     }
-    // Four pieces, of each two stretches of a quarter, and then the rest.
-    #expect(pieces.all == Array(repeating: [64, 64, 128], count: 4).flatMap(\.self))
+    // Four pieces, of each two short stretches, and then the rest.
+    #expect(pieces.all == Array(repeating: [8, 8, 240], count: 4).flatMap(\.self))
   }
 
   @Test func `forEach gives no piece smaller than the grain but the last`() {
