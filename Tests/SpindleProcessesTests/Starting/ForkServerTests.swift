@@ -51,6 +51,14 @@ private func strangers() -> [String] {
     #expect(!ChildProcess.active.contains { $0.pid == server })
   }
 
+  @Test func `a worker's life, as the fork server goes through it before the first request, comes to a good end`() async {
+    // In a process of its own, which forgets who it is.
+    await #expect(processExitsWith: .success) {
+      let results = (try Rehearsal.ofChild(), try Rehearsal.ofPoolWorker())
+      #expect(results == (0, 1))
+    }
+  }
+
   @Test func `starting it twice keeps it, stopping it leaves nothing, and the next child has a new one`() throws {
     try ForkServer.start()
     let first = ForkServer.pid
