@@ -124,7 +124,7 @@ def write_into_readme(folder):
         f"{heading(results).splitlines()[0]} Each figure is the median of the rounds.\n",
         "| row | threads | unit | Spindle | best peer | ratio |", "|---|---|---|---|---|---|"]
     for row, name, peer, r in comparisons(results):
-        if not peer:
+        if not r:  # no peer, or nothing on either side, as wake-ups of who sleeps
             continue
         ours, theirs = (short(statistics.median(row["contenders"][n]["values"])) for n in (name, peer))
         lines.append(
