@@ -96,7 +96,7 @@ private enum Place {
   }
 
   @Test(arguments: StartMethod.allCases) func `megabytes of arguments and results pass`(method: StartMethod) throws {
-    let bytes = (0..<2_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    let bytes = (0..<amount(5_000_000, orWhereSlow: 2_000_000)).map { UInt8(truncatingIfNeeded: $0 &* 31) }
     let child = ChildProcess(target: echoBytes, bytes, startMethod: method)
     child.start()
     #expect(try child.join() == bytes.reversed())

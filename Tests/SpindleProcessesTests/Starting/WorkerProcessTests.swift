@@ -91,7 +91,7 @@ private let echo: WorkerEntry = {
     method: StartMethod
   ) throws {
     let witness = Witness(method)
-    let sizes = [0, 1, 23, 24, 4096, 65_537, 700_001]
+    let sizes = [0, 1, 23, 24, 4096, 65_537, amount(3_000_000, orWhereSlow: 700_001)]
     let sent = sizes.map { ControlFrame(kind: .message(9), bytes: (0..<$0).map { UInt8(truncatingIfNeeded: $0 &* 7) }) }
     let worker = try witness.start(entry: echo, sending: sent)
     #expect(witness.waitForFrames(sizes.count).map(\.bytes) == sent.map(\.bytes))

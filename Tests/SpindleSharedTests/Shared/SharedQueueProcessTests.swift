@@ -172,14 +172,15 @@ private func useQueues() async throws -> [String] {
 
   @Test(arguments: [0, 2, 50]) func `four processes lose nothing and keep each producer's order`(capacity: Int) throws {
     let queue = SharedQueue<Sealed>(capacity: capacity)
-    let producers = (0..<2).map { ChildProcess(target: produceSealed, queue, $0, 600) }
+    let each = amount(1500, orWhereSlow: 600)
+    let producers = (0..<2).map { ChildProcess(target: produceSealed, queue, $0, each) }
     let consumers = (0..<2).map { _ in ChildProcess(target: consumeSealed, queue) }
     for child in producers { child.start() }
     for child in consumers { child.start() }
     for child in producers { try child.join() }
     queue.shutdown()
     let results = try consumers.map { try $0.join() }
-    #expect(results.map { $0[0] }.reduce(0, +) == 1200)
+    #expect(results.map { $0[0] }.reduce(0, +) == 2 * each)
     #expect(results.map { $0[1] } == [0, 0])
     #expect(results.map { $0[2] } == [0, 0])
   }
@@ -201,7 +202,7 @@ private func useQueues() async throws -> [String] {
   }
 
   @Test func `elements that are put while a queue gets smaller are whole`() throws {
-    let queue = SharedQueue<[UInt8]>(), count = 30
+    let queue = SharedQueue<[UInt8]>(), count = amount(60, orWhereSlow: 30)
     let child = ChildProcess(target: produceLarge, queue, count)
     child.start()
     let wrong = try (0..<count).filter { try queue.get(timeout: long) != large($0) }
@@ -247,12 +248,12 @@ private func useQueues() async throws -> [String] {
 
   @Test func `processes killed in a storm leave a queue that goes on, with whole elements`() throws {
     let queue = SharedQueue<Sealed>(capacity: 20)
-    let steady = (0..<2).map { ChildProcess(target: produceSealed, queue, $0, 800) }
+    let steady = (0..<2).map { ChildProcess(target: produceSealed, queue, $0, amount(1500, orWhereSlow: 800)) }
     let consumer = ChildProcess(target: consumeSealed, queue)
     for child in steady { child.start() }
     consumer.start()
     var random = SplitMix64(seed: 11)
-    for round in 0..<10 {
+    for round in 0..<amount(15, orWhereSlow: 10) {
       let victims = [
         ChildProcess(target: produceSealedForEver, queue, 10 + round),
         ChildProcess(target: produceSealedForEver, queue, 100 + round),

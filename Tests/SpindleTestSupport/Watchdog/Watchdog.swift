@@ -32,6 +32,9 @@ package func withWatchdog<Result, Failure: Error>(
 /// How much longer everything takes than on a machine with nothing else to do; see `SPINDLE_WATCHDOG_FACTOR`.
 package var slownessOfTests: Double { Watchdog.factor }
 
+/// How much a test does: as much as is usual, or less where everything takes several times as long, as under a sanitizer.
+package func amount(_ usual: Int, orWhereSlow less: Int) -> Int { slownessOfTests > 1 ? less : usual }
+
 /// A thread that ends the process unless it is stopped in time.
 @safe final class Watchdog: Sendable {
   /// EX_SOFTWARE of sysexits.h.
