@@ -100,6 +100,6 @@ extension ParkingSpot {
   /// Leaves the list after a success at S4. A waker that chose this waiter meanwhile meant its wake-up for
   /// somebody who needs it: pass it on.
   func leave(_ waiter: Waiter) {
-    if !remove(waiter) { wake() }
+    if !remove(waiter) { _ = end(1, code: 0) }
   }
 }

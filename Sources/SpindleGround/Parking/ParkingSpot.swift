@@ -19,11 +19,14 @@ import Synchronization
 // SAFETY: all state is the atomic word and, behind its guard bit, the waiters' links.
 @usableFromInline
 package struct ParkingSpot: ~Copyable, @unchecked Sendable {
-  /// Bit 0: the guard. Bits 1 to 3: how many have reserved, the mark. The rest: the first waiter or 0. The list is a
-  /// ring of references; objects lie at multiples of 16, as `malloc` promises on 64-bit systems.
+  /// Bit 0: the guard. Bits 1 to 3: how many have reserved, the mark. Bit 63: held, in a lock's spot
+  /// (`ParkingSpot+Lock.swift`), which may change while another thread has the guard. The rest: the first waiter or 0. The
+  /// list is a ring of references; objects lie at multiples of 16, as `malloc` promises on 64-bit systems, and in the lower
+  /// half of the address space.
   @usableFromInline let word = Atomic<UInt>(0)
 
   @usableFromInline static var guardBit: UInt { 1 }
+  @usableFromInline static var heldBit: UInt { 1 << 63 }
   /// One reservation.
   static var reservation: UInt { 2 }
   @usableFromInline static var reservations: UInt { 14 }
@@ -35,7 +38,7 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
   @inlinable
   package init() {}
 
-  deinit { assert(word.load(ordering: .relaxed) == 0, "a parking spot ends while somebody waits on it") }
+  deinit { assert(word.load(ordering: .relaxed) & ~Self.heldBit == 0, "a parking spot ends while somebody waits on it") }
 
   // MARK: For wakers
 
@@ -80,17 +83,12 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
   package func take(_ count: Int) -> Group {
     var group = Group()
     guard count > 0 else { return group }
-    unlockGuard(take(count, from: lockGuard(), into: &group))
+    withHead { take(count, from: &$0, into: &group) }
     return group
   }
 
   /// How many wait. O(n).
-  package var waiterCount: Int {
-    let head = lockGuard()
-    let result = count(in: head)
-    unlockGuard(head)
-    return result
-  }
+  package var waiterCount: Int { withHead { count(in: $0) } }
 
   /// Waiters that were taken out of a list and sleep on until `end`.
   package struct Group {
@@ -120,50 +118,62 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
 
   /// A waiter that reserved the spot has ended. After the last all try again: those who lined up meanwhile did not look.
   func unreserve() {
-    let head = lockGuard() - Self.reservation
-    unlockGuard(head)
-    if head & Self.reservations == 0 { _ = end(.max, code: 0) }
+    let isLast = withHead { head in
+      head -= Self.reservation
+      return head & Self.reservations == 0
+    }
+    if isLast { _ = end(.max, code: 0) }
   }
 
   // MARK: The list, behind the guard
 
-  /// Takes the guard; returns the word without its bit. Sequentially consistent: it is S2 of the protocol.
-  func lockGuard() -> UInt {
+  /// Runs `body` with the guard held, on the word without the bits that are not the list's.
+  @inline(__always)
+  private func withHead<Result>(_ body: (inout UInt) -> Result) -> Result {
+    let before = lockGuard()
+    var head = before
+    let result = body(&head)
+    // Only what changed is written, with the guard's bit: a lock may be taken and released meanwhile. Releasing: pairs with the
+    // acquiring half of lockGuard.
+    word.wrappingAdd(head &- (before | Self.guardBit), ordering: .releasing)
+    return result
+  }
+
+  /// Takes the guard. Sequentially consistent: it is S2 of the protocol.
+  private func lockGuard() -> UInt {
     var spin = SpinPolicy()
     while true {
-      let now = word.load(ordering: .relaxed)
-      if now & Self.guardBit == 0,
-        word.weakCompareExchange(expected: now, desired: now | Self.guardBit, ordering: .sequentiallyConsistent).exchanged
+      if word.load(ordering: .relaxed) & Self.guardBit == 0,
+        word.bitwiseOr(Self.guardBit, ordering: .sequentiallyConsistent).oldValue & Self.guardBit == 0
       {
-        return now
+        return word.load(ordering: .relaxed) & ~(Self.guardBit | Self.heldBit)
       }
       // A guarded section is a few pointer writes. If its thread lost the processor there, let it have ours.
       if !spin.pauseOrYield() { spindle_nap(50_000) }
     }
   }
 
-  func unlockGuard(_ head: UInt) {
-    word.store(head, ordering: .releasing)  // pairs with the acquiring half of lockGuard
-  }
-
   /// Lists a waiter, as the last or (for one that was woken and overtaken) as the first. True when it has reserved:
   /// not if more than seven would; it has the next chance when it is overtaken again.
   @discardableResult
   func enqueue(_ waiter: Waiter, first: Bool = false, reserving: Bool = false) -> Bool {
-    var head = append(waiter, to: lockGuard())
-    // In a ring the last becomes the first by moving the head to it.
-    if first { head = Self.word(of: waiter) | head & Self.bits }
-    let reserves = reserving && head & Self.reservations != Self.reservations
-    unlockGuard(reserves ? head + Self.reservation : head)
-    return reserves
+    withHead { head in
+      append(waiter, to: &head)
+      // In a ring the last becomes the first by moving the head to it.
+      if first { head = Self.word(of: waiter) | head & Self.bits }
+      let reserves = reserving && head & Self.reservations != Self.reservations
+      if reserves { head += Self.reservation }
+      return reserves
+    }
   }
 
   /// Takes a waiter out of the list if a waker has not done so. True when it was still listed.
   func remove(_ waiter: Waiter) -> Bool {
-    let head = lockGuard()
-    let found = waiter.isListed
-    unlockGuard(found ? unlink(waiter, from: head) : head)
-    return found
+    withHead { head in
+      let found = waiter.isListed
+      if found { unlink(waiter, from: &head) }
+      return found
+    }
   }
 
   /// Ends a waiter as having given up, unless a waker was faster. True when it gave up.
@@ -174,31 +184,29 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
     return true
   }
 
-  private func append(_ waiter: Waiter, to head: UInt) -> UInt {
+  private func append(_ waiter: Waiter, to head: inout UInt) {
     waiter.isListed = true
     guard let first = Self.first(of: head) else {
       waiter.next = waiter
       waiter.previous = waiter
-      return Self.word(of: waiter) | head & Self.bits
+      head |= Self.word(of: waiter)
+      return
     }
     let last = first.previous!
     waiter.next = first
     waiter.previous = last
     last.next = waiter
     first.previous = waiter
-    return head
   }
 
-  private func take(_ count: Int, from head: UInt, into group: inout Group) -> UInt {
-    var head = head
+  private func take(_ count: Int, from head: inout UInt, into group: inout Group) {
     while group.count < count, let waiter = Self.first(of: head) {
-      head = unlink(waiter, from: head)
+      unlink(waiter, from: &head)
       // Out of the list, `next` is ours: it chains the group.
       if let last = group.last { last.next = waiter } else { group.first = waiter }
       group.last = waiter
       group.count += 1
     }
-    return head
   }
 
   private func count(in head: UInt) -> Int {
@@ -212,22 +220,25 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
     return count
   }
 
-  /// Unlinks a listed waiter; returns the new head with the old mark. The caller holds a reference of its own.
-  private func unlink(_ waiter: Waiter, from head: UInt) -> UInt {
+  /// Unlinks a listed waiter; the mark stays. The caller holds a reference of its own.
+  private func unlink(_ waiter: Waiter, from head: inout UInt) {
     waiter.isListed = false
     let next = waiter.next!
     let previous = waiter.previous!
     waiter.next = nil
     waiter.previous = nil
-    if next === waiter { return head & Self.bits }
+    if next === waiter {
+      head &= Self.bits
+      return
+    }
     next.previous = previous
     previous.next = next
-    return head & ~Self.bits == Self.word(of: waiter) ? Self.word(of: next) | head & Self.bits : head
+    if head & ~Self.bits == Self.word(of: waiter) { head = Self.word(of: next) | head & Self.bits }
   }
 
   private static func word(of waiter: Waiter) -> UInt {
     let word = unsafe UInt(bitPattern: Unmanaged.passUnretained(waiter).toOpaque())
-    assert(word & bits == 0, "an object does not lie at a multiple of 16")
+    assert(word & (bits | heldBit) == 0, "an object does not lie at a multiple of 16, or not in the lower half")
     return word
   }
 

@@ -8,7 +8,7 @@
 /// it, as in Python. Releasing it when nobody holds it is a mistake and ends the program.
 ///
 /// What was written before `release()` is visible after the next `acquire()`. Uncontended, each is one atomic
-/// operation; no allocation; 32 bytes.
+/// operation; no allocation; 24 bytes.
 ///
 /// Fairness: a newcomer may overtake a thread that is waking up, which keeps a contended lock fast. A thread that was
 /// overtaken eight times is served before any newcomer, so nobody starves.

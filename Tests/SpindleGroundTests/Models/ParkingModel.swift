@@ -16,10 +16,15 @@ import SpindleTestSupport
 ///     S7  reset, attempt; else again from S2a       G2  end as gaveUp, as W4a and W4b
 ///
 /// The word is zero exactly if there is no guard, no reservation and no waiter; so it is not a variable of its own.
+///
+/// A lock (ParkingSpot+Lock) has one word for both: the permit is a bit of it, set when the lock is free (the code has it the other way
+/// round). So W1 and W2 are one step, and so is "S0 take it if the rest of the word is zero", with which a newcomer begins.
 struct ParkingState: Hashable {
   /// What is waited for: `attempt` takes one.
   var permits: UInt8 = 0
   var isGuarded = false
+  /// The permits when the guard was taken, noted only for `ParkingFlaw.guardStoresTheHeldBit`.
+  var permitsBeforeGuard: UInt8 = 0
   /// A bit for each thread that has reserved.
   var reservedBy: UInt8 = 0
   /// The waiters in the list, by the number of their thread.
@@ -54,13 +59,6 @@ struct ParkingState: Hashable {
     permits -= 1
     return true
   }
-
-  /// Takes the guard, if it is free.
-  mutating func lockGuard() -> Flow {
-    if isGuarded { return .blocked }
-    isGuarded = true
-    return .next
-  }
 }
 
 /// What can be wrong with the protocol; the explorer must catch every one.
@@ -89,6 +87,10 @@ enum ParkingFlaw: CaseIterable {
   case timeOutKeepsTheReservation
   /// G1: a canceller ends a waiter that a waker has already taken.
   case cancelEndsATakenWaiter
+  /// A lock in one word: who has the guard stores the whole word in the end, as it was, with what it has changed in the list.
+  case guardStoresTheHeldBit
+  /// A lock in one word: a try expects the word that it has seen, and fails when somebody takes the guard meanwhile.
+  case tryFailsForTheGuard
 
   /// A small scene in which it shows.
   var scene: ParkingScene {
@@ -96,6 +98,7 @@ enum ParkingFlaw: CaseIterable {
     case .timeOutSwallowsAWakeUp, .reusesAWaiterThatIsNotEnded: .timedLock
     case .reservationEndsSilently, .timeOutKeepsTheReservation: .timedReservation
     case .cancelEndsATakenWaiter: .cancelledTask
+    case .guardStoresTheHeldBit, .tryFailsForTheGuard: .timedLockInOneWord
     default: .twoSleepersTwoWakers
     }
   }
@@ -110,6 +113,8 @@ struct ParkingModel {
   var givesBack = false
   /// Whether the kernel wakes sleepers for no reason. Off where a lost wake-up is looked for: it would mend it.
   var isSpurious = false
+  /// Whether permit and list are one word: a lock.
+  var isOneWord = false
 
   typealias State = ParkingState
 
@@ -120,11 +125,31 @@ struct ParkingModel {
     case task
   }
 
+  /// Takes the guard, if it is free.
+  private func lockGuard(_ state: inout State) -> Flow {
+    if state.isGuarded { return .blocked }
+    state.isGuarded = true
+    if flaw == .guardStoresTheHeldBit { state.permitsBeforeGuard = state.permits }
+    return .next
+  }
+
+  private func unlockGuard(_ state: inout State) {
+    state.isGuarded = false
+    if flaw == .guardStoresTheHeldBit { state.permits = state.permitsBeforeGuard }
+  }
+
   // MARK: The sleeper
 
   /// ParkingSpot.wait: takes one permit.
   func sleeper(_ program: inout Program<State>, _ me: Int, _ kind: Kind) {
     let id = UInt8(me)
+    if isOneWord {
+      program.step("S0 take it if the rest of the word is zero") { state in
+        guard state.wordIsZero, state.attempt() else { return .next }
+        state.result[me] = State.success
+        return .go("E1")
+      }
+    }
     program.step("S1 attempt unless reserved") { state in
       guard !state.isReserved, state.attempt() else { return .next }
       state.result[me] = State.success
@@ -137,26 +162,27 @@ struct ParkingModel {
         return .go("R1")
       }
     }
-    program.step("S2a take the guard") { $0.lockGuard() }
+    program.step("S2a take the guard") { lockGuard(&$0) }
     program.step("S2b append, release the guard") { state in
       if state.list.contains(id) { return .fail("a waiter is appended that is still listed") }
       if state.overtaken[me] > 0 { state.list.prepend(id) } else { state.list.append(id) }
       if state.overtaken[me] >= patience { state.reservedBy |= 1 << id }
-      state.isGuarded = false
+      unlockGuard(&state)
       return flaw == .sleepsWithoutARecheck || flaw == .looksBeforeItRegisters ? .go("S5a") : .next
     }
     if flaw != .looksBeforeItRegisters {
       program.step("S4 attempt unless reserved by another") { state in
+        if flaw == .tryFailsForTheGuard, state.isGuarded { return .go("S5a") }
         guard reserves(state, me) || !state.isReserved, state.attempt() else { return .go("S5a") }
         state.result[me] = State.success
         return .next
       }
-      program.step("S4a take the guard to leave") { $0.lockGuard() }
+      program.step("S4a take the guard to leave") { lockGuard(&$0) }
       program.step("S4b remove, release the guard") { state in
-        state.isGuarded = false
+        unlockGuard(&state)
         return state.list.remove(id) || flaw == .successSwallowsAWakeUp ? .go("R1") : .next
       }
-      wake(&program, me, "L", count: 1, next: "R1")
+      wake(&program, me, "L", count: 1, next: "R1", looks: false)
     }
     sleep(&program, me, kind)
     // The end: `defer { if reserving { unreserve() } }`.
@@ -164,20 +190,25 @@ struct ParkingModel {
       if flaw == .timeOutKeepsTheReservation, state.result[me] == State.failure { return .go("E1") }
       return reserves(state, me) ? .next : .go("E1")
     }
-    program.step("R2 take the guard to end the reservation") { $0.lockGuard() }
+    program.step("R2 take the guard to end the reservation") { lockGuard(&$0) }
     program.step("R3 one reservation fewer, release the guard; others have reserved: done") { state in
       state.reservedBy &= ~(1 << id)
-      state.isGuarded = false
+      unlockGuard(&state)
       return state.isReserved || flaw == .reservationEndsSilently ? .go("E1") : .next
     }
-    wake(&program, me, "U", count: 8, next: "E1")
+    wake(&program, me, "U", count: 8, next: "E1", looks: false)
     program.step("E1 the wait has returned; give back") { state in
       guard givesBack, state.result[me] == State.success else { return .finish }
-      state.permits += 1
-      return .next
+      return give(&state)
     }
-    wake(&program, me, "W", count: 1, next: "E2")
+    wake(&program, me, "W", count: 1, next: "E2", looks: !isOneWord)
     program.step("E2 done") { _ in .finish }
+  }
+
+  /// W1; where permit and list are one word, W2 too.
+  private func give(_ state: inout State) -> Flow {
+    state.permits += 1
+    return isOneWord && state.wordIsZero ? .finish : .next
   }
 
   private func reserves(_ state: State, _ me: Int) -> Bool { state.reservedBy & 1 << UInt8(me) != 0 }
@@ -205,9 +236,9 @@ struct ParkingModel {
       // The word is looked at once more after the time-out.
       return state.waiter[me] == State.suspended ? .next : .go("S7")
     }
-    program.step("S6a take the guard to give up") { $0.lockGuard() }
+    program.step("S6a take the guard to give up") { lockGuard(&$0) }
     program.step("S6b remove, release the guard") { state in
-      state.isGuarded = false
+      unlockGuard(&state)
       if state.list.remove(id) {
         state.waiter[me] = State.gaveUp
         state.result[me] = State.failure
@@ -265,8 +296,8 @@ struct ParkingModel {
   /// Comes, takes a permit if there is one, gives it back: what overtakes those who wake up.
   func barger(_ program: inout Program<State>, _ me: Int) {
     program.step("B1 attempt unless reserved") { state in !state.isReserved && state.attempt() ? .next : .finish }
-    program.action("W1 give the permit back") { $0.permits += 1 }
-    wake(&program, me, "W", count: 1, next: "W5")
+    program.step("W1 give the permit back") { give(&$0) }
+    wake(&program, me, "W", count: 1, next: "W5", looks: !isOneWord)
     program.step("W5 done") { _ in .finish }
   }
 
@@ -278,9 +309,9 @@ struct ParkingModel {
       state.isCancelled = true
       return .next
     }
-    program.step("G1 take the guard") { $0.lockGuard() }
+    program.step("G1 take the guard") { lockGuard(&$0) }
     program.step("G1b remove if listed, release the guard") { state in
-      state.isGuarded = false
+      unlockGuard(&state)
       return state.list.remove(id) || flaw == .cancelEndsATakenWaiter ? .next : .finish
     }
     program.step("G2 end as gaveUp") { state in
@@ -291,10 +322,12 @@ struct ParkingModel {
   }
 
   /// ParkingSpot.wake and end: the steps W2 to W4 with labels that begin with `prefix`.
-  private func wake(_ program: inout Program<State>, _ me: Int, _ prefix: String, count: Int, next: String) {
+  private func wake(
+    _ program: inout Program<State>, _ me: Int, _ prefix: String, count: Int, next: String, looks: Bool = true
+  ) {
     let mark = UInt8(me + 1)
-    program.step("\(prefix)2 nobody waits?") { $0.wordIsZero ? .go(next) : .next }
-    program.step("\(prefix)3a take the guard") { $0.lockGuard() }
+    if looks { program.step("\(prefix)2 nobody waits?") { $0.wordIsZero ? .go(next) : .next } }
+    program.step("\(prefix)3a take the guard") { lockGuard(&$0) }
     program.step("\(prefix)3b take from the front, release the guard") { state in
       var count = count
       while count > 0, !state.list.isEmpty {
@@ -303,7 +336,7 @@ struct ParkingModel {
         state.takenBy[Int(waiter)] = mark
         count -= 1
       }
-      state.isGuarded = false
+      unlockGuard(&state)
       return .next
     }
     program.step("\(prefix)4a end the next waiter") { state in

@@ -21,12 +21,16 @@ enum ParkingScene: CaseIterable {
   case lockOfThreads
   /// One of three has a time-out.
   case timedLock
+  /// The same, where the lock and the list are one word.
+  case timedLockInOneWord
   /// One of three is a task that is cancelled, or its time runs out, at any time or never.
   case cancelledTask
   /// Two permits are given at once; another comes and goes, and who is overtaken once lines up others behind it.
   case reservation
   /// As a lock, with time-outs and two that overtake.
   case timedReservation
+  /// The same, where the lock and the list are one word.
+  case timedReservationInOneWord
 
   func model(_ flaw: ParkingFlaw?) -> Model<ParkingState> {
     var parking = ParkingModel(flaw: flaw)
@@ -34,18 +38,19 @@ enum ParkingScene: CaseIterable {
     var given = 0
     switch self {
     case .twoSleepersTwoWakers: given = 2
-    case .lockOfThreads, .timedLock, .cancelledTask:
+    case .lockOfThreads, .timedLock, .timedLockInOneWord, .cancelledTask:
       parking.isSpurious = self == .lockOfThreads && flaw == nil
       parking.givesBack = true
       initial.permits = 1
     case .reservation:
       parking.patience = 1
       given = 2
-    case .timedReservation:
+    case .timedReservation, .timedReservationInOneWord:
       parking.patience = 1
       parking.givesBack = true
       initial.permits = 1
     }
+    parking.isOneWord = self == .timedLockInOneWord || self == .timedReservationInOneWord
     let expected = Int(initial.permits) + given
     var model = Model("\(self)", initial: initial)
     switch self {
@@ -54,7 +59,7 @@ enum ParkingScene: CaseIterable {
       model.threads("waker", count: 2) { parking.waker(&$0, $1) }
     case .lockOfThreads:
       model.threads("sleeper", count: 3) { parking.sleeper(&$0, $1, .thread) }
-    case .timedLock:
+    case .timedLock, .timedLockInOneWord:
       model.threads("sleeper", count: 2) { parking.sleeper(&$0, $1, .thread) }
       model.thread("timed sleeper") { parking.sleeper(&$0, $1, .timedThread) }
     case .cancelledTask:
@@ -65,7 +70,7 @@ enum ParkingScene: CaseIterable {
       model.threads("sleeper", count: 2) { parking.sleeper(&$0, $1, .thread) }
       model.thread("waker") { parking.waker(&$0, $1, gives: 2) }
       model.thread("barger") { parking.barger(&$0, $1) }
-    case .timedReservation:
+    case .timedReservation, .timedReservationInOneWord:
       model.thread("sleeper") { parking.sleeper(&$0, $1, .thread) }
       model.thread("timed sleeper") { parking.sleeper(&$0, $1, .timedThread) }
       model.threads("barger", count: 2) { parking.barger(&$0, $1) }
