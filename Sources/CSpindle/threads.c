@@ -112,9 +112,11 @@ void spindle_thread_detach(uintptr_t handle) {
   pthread_detach((pthread_t)handle);
 }
 
+void spindle_thread_set_own_name(const char *name) { pthread_setname_np(pthread_self(), name); }
+
 void spindle_thread_set_name(int32_t thread, const char *name) {
   if (thread == spindle_thread_id()) {
-    pthread_setname_np(pthread_self(), name);
+    spindle_thread_set_own_name(name);
     return;
   }
   char path[64];

@@ -112,6 +112,8 @@ void spindle_thread_detach(uintptr_t handle);
 
 /// Names a thread of this process for the kernel: 15 bytes at most, without a zero byte inside.
 void spindle_thread_set_name(int32_t thread, const char *name);
+/// The same for the calling thread, without asking the kernel which one that is.
+void spindle_thread_set_own_name(const char *name);
 
 /// Whether the caller is the first thread of its process.
 int spindle_is_main_thread(void);

@@ -73,7 +73,10 @@ import Synchronization
       let old = currentName  // released after the lock
       currentName = newValue
       // Under the lock the thread cannot finish (see `finish`), so its id still means this thread.
-      if isAlive, let id = knownID { Self.setKernelName(newValue, of: id) }
+      if isAlive, let id = knownID {
+        // SAFETY: as in `begin`.
+        unsafe Self.kernelName(newValue).withCString { unsafe spindle_thread_set_name(id, $0) }
+      }
       lock.release()
       _ = consume old
     }
@@ -110,9 +113,9 @@ import Synchronization
     unsafe spindle_set_thread_record(Unmanaged.passUnretained(self).toOpaque())
     handle = spindle_thread_handle()
     lock.acquire()
-    let id = spindle_thread_id()
-    tid.store(id, ordering: .sequentiallyConsistent)  // W1 of the parking protocol
-    Self.setKernelName(currentName, of: id)
+    tid.store(spindle_thread_id(), ordering: .sequentiallyConsistent)  // W1 of the parking protocol
+    // SAFETY: the string ends with a zero byte and is read during the call only.
+    unsafe Self.kernelName(currentName).withCString { unsafe spindle_thread_set_own_name($0) }
     lock.release()
     spot.wakeAll()
   }
@@ -208,13 +211,9 @@ import Synchronization
 
   // MARK: The kernel's name
 
-  private static func setKernelName(_ name: String, of id: Int32) {
-    // SAFETY: the string ends with a zero byte and is read during the call only.
-    unsafe kernelName(name).withCString { unsafe spindle_thread_set_name(id, $0) }
-  }
-
   /// What the kernel can show of a name: 15 bytes of UTF-8, no character's bytes cut apart, no zero byte.
   static func kernelName(_ name: String) -> String {
+    if name.utf8.count <= 15, !name.utf8.contains(0) { return name }  // most of them; the loop takes microseconds
     var result = ""
     var count = 0
     for scalar in name.unicodeScalars {
