@@ -15,11 +15,12 @@ extension ParkingSpot {
       purpose, owner: owner, until: deadline, parties: parties, isShared: isShared, isolation: isolation, attempt: attempt)
   }
 
-  /// The same for whoever has just tried in vain, or stood back for a reservation; `batch` is explained at `SpinPolicy`.
+  /// The same for whoever has just tried in vain, or stood back for a reservation. See the form for threads.
   @usableFromInline
   package func waitOn(
     _ purpose: StaticString, owner: AnyObject & Sendable, until deadline: Deadline = .never, parties: Int = 2,
-    batch: UInt? = nil, isShared: Bool = false, isolation: isolated (any Actor)? = #isolation, attempt: () -> Bool
+    batch: UInt? = nil, isShared: Bool = false, isolation: isolated (any Actor)? = #isolation,
+    onListing: () -> Void = {}, attempt: () -> Bool
   ) async throws(CancellationError) -> Bool {
     if deadline == .immediate { return false }
     if Task.isCancelled { throw CancellationError() }
@@ -36,6 +37,7 @@ extension ParkingSpot {
     while true {
       let mayReserve = !isShared && !reserving && overtaken >= Self.patience
       if enqueue(waiter, first: overtaken > 0, reserving: mayReserve) { reserving = true }  // S2
+      onListing()
       atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
       if reserving || !isReserved, attempt() {  // S4
         leave(waiter)

@@ -20,11 +20,11 @@ extension ParkingSpot {
   /// The same for whoever has just tried in vain, or stood back for a reservation.
   ///
   /// To try once more at once would be too early, and take the line away from the one who could help. `batch` is explained at
-  /// `SpinPolicy`.
+  /// `SpinPolicy`. `onListing` runs each time between S2 and S3, for an owner whose wakers look elsewhere than at this spot.
   @inline(never) @usableFromInline
   package func waitOn(
     _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, batch: UInt? = nil,
-    isShared: Bool = false, attempt: () -> Bool
+    isShared: Bool = false, onListing: () -> Void = {}, attempt: () -> Bool
   ) -> Bool {
     if deadline == .immediate { return false }
     if spin(parties, batch, attempt) { return true }
@@ -37,6 +37,7 @@ extension ParkingSpot {
     while true {
       let mayReserve = !isShared && !reserving && overtaken >= Self.patience
       if enqueue(waiter, first: overtaken > 0, reserving: mayReserve) { reserving = true }  // S2
+      onListing()
       atomicMemoryFence(ordering: .sequentiallyConsistent)  // S3
       if reserving || !isReserved, attempt() {  // S4
         leave(waiter)

@@ -87,6 +87,11 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
     return group
   }
 
+  /// Runs `body`, a few instructions, unless somebody waits or has reserved; nobody lines up meanwhile.
+  package func ifNobodyWaits(_ body: () -> Void) {
+    withHead { if $0 == 0 { body() } }
+  }
+
   /// How many wait. O(n).
   package var waiterCount: Int { withHead { count(in: $0) } }
 

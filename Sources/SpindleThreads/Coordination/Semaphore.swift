@@ -14,9 +14,24 @@ public import Synchronization
 /// Uncontended, acquire and release are one atomic operation each, without allocation.
 ///
 /// Cancelling a task that waits ends its wait with `CancellationError`; it has taken no permit then.
+/// More than 2^60 permits count as 2^60.
 // SAFETY: not final only for BoundedSemaphore; everything stored is a constant or atomic.
 public class Semaphore: @unchecked Sendable {
+  /// How many there are, and the mark of those who wait: the sign bit.
+  ///
+  /// Whoever releases must know whether anybody waits. A second word that says so would often be with another processor by then, and
+  /// cross once more for each turn; the mark is seen by the addition itself.
+  ///
+  ///     who waits (in ParkingSpot.waitOn)            release
+  ///     S2 guard, append to the list, unguard        W1 permits += count; no mark: done
+  ///     M  set the mark                              W2 wake
+  ///     S4 take a permit; done: leave                C  guard; nobody in line: clear the mark; unguard
+  ///     S5 sleep until ended
+  ///
+  /// No wake-up is lost: whoever sleeps was in line when it set the mark, and C clears no mark while somebody is in line. So a release
+  /// that finds none comes before M in the order of changes of this word, and S4 sees its permits. (`SemaphoreModelTests`)
   @usableFromInline final let permits: Atomic<Int>
+  @usableFromInline static var mark: Int { .min }
   @usableFromInline final let spot = ParkingSpot()
   /// The most permits there may be.
   @usableFromInline final let limit: Int
@@ -26,17 +41,26 @@ public class Semaphore: @unchecked Sendable {
 
   init(_ permits: Int, limit: Int) {
     if permits < 0 { mistake("a semaphore with \(permits) permits; the number must not be negative") }
-    self.permits = Atomic(permits)
+    self.permits = Atomic(min(permits, 1 << 60))
     self.limit = limit
   }
 
   /// The permits that can be taken at this moment.
   @inlinable
-  public final var available: Int { permits.load(ordering: .relaxed) }
+  public final var available: Int { permits.load(ordering: .relaxed) & ~Self.mark }
 
   /// Takes a permit if there is one. Never waits.
   @inlinable
-  public final func tryAcquire() -> Bool { !spot.isReserved && take() }
+  public final func tryAcquire() -> Bool {
+    var now = permits.load(ordering: .relaxed)
+    while now > 0 {
+      // Acquiring: pairs with release().
+      let (done, seen) = permits.weakCompareExchange(expected: now, desired: now - 1, ordering: .acquiring)
+      if done { return true }
+      now = seen
+    }
+    return now != 0 && takeUnlessReserved()
+  }
 
   /// Waits for a permit and takes it.
   @available(*, noasync, message: "blocks its thread; use await; in main.swift inside a func")
@@ -76,13 +100,10 @@ public class Semaphore: @unchecked Sendable {
   @inlinable
   public final func release(_ count: Int = 1) {
     if count < 1 || count > Self.mostAtOnce { badCount(count) }
-    if limit == .max {
-      // Releasing for whoever takes it; sequentially consistent because it is step W1 of the parking protocol.
-      permits.wrappingAdd(count, ordering: .sequentiallyConsistent)
-    } else {
-      giveWithinLimit(count)
-    }
-    if spot.hasWaiters { spot.wake(count) }
+    // W1; releasing for whoever takes it.
+    let before =
+      limit == .max ? permits.wrappingAdd(count, ordering: .sequentiallyConsistent).oldValue : giveWithinLimit(count)
+    if before < 0 { wake(count) }
   }
 
   /// Runs `body` with a permit; gives it back also when `body` throws.
@@ -113,11 +134,14 @@ public class Semaphore: @unchecked Sendable {
     return try body()
   }
 
-  @inlinable
-  final func take() -> Bool {
+  /// The same as `tryAcquire` where somebody has lined up, or had: the mark outlasts those whose time ran out.
+  @inline(never) @usableFromInline
+  final func takeUnlessReserved() -> Bool { !spot.isReserved && take() }
+
+  /// Takes a permit, whatever the mark says.
+  private final func take() -> Bool {
     var now = permits.load(ordering: .relaxed)
-    while now > 0 {
-      // Acquiring: pairs with release().
+    while now & ~Self.mark > 0 {
       let (done, seen) = permits.weakCompareExchange(expected: now, desired: now - 1, ordering: .acquiring)
       if done { return true }
       now = seen
@@ -127,23 +151,40 @@ public class Semaphore: @unchecked Sendable {
 
   @inline(never) @usableFromInline
   final func wait(until deadline: Deadline) -> Bool {
-    spot.waitOn("a permit of a Semaphore", until: deadline) { take() }
+    spot.waitOn("a permit of a Semaphore", until: deadline, onListing: { setMark() }) { take() }
   }
 
   final func wait(until deadline: Deadline) async throws(CancellationError) -> Bool {
-    try await spot.wait("a permit of a Semaphore", owner: self, until: deadline) { take() }
+    if tryAcquire() { return true }
+    return try await spot.waitOn(
+      "a permit of a Semaphore", owner: self, until: deadline, onListing: { setMark() }) { take() }
   }
 
+  /// M.
+  private final func setMark() { permits.bitwiseOr(Self.mark, ordering: .sequentiallyConsistent) }
+
+  /// W2 and C.
   @inline(never) @usableFromInline
-  final func giveWithinLimit(_ count: Int) {
+  final func wake(_ count: Int) {
+    spot.wake(count)
+    if !spot.hasWaiters {
+      spot.ifNobodyWaits { permits.bitwiseAnd(~Self.mark, ordering: .sequentiallyConsistent) }
+    }
+  }
+
+  /// W1. Returns what there was before.
+  @inline(never) @usableFromInline
+  final func giveWithinLimit(_ count: Int) -> Int {
     var now = permits.load(ordering: .relaxed)
     while true {
-      if count > limit - now {
-        mistake("release(\(count)) of a BoundedSemaphore would make \(now &+ count) permits of \(limit); it was released too often")
+      let available = now & ~Self.mark
+      if count > limit - available {
+        mistake(
+          "release(\(count)) of a BoundedSemaphore would make \(available &+ count) permits of \(limit); it was released too often")
       }
       let (done, seen) = permits.weakCompareExchange(
         expected: now, desired: now + count, ordering: .sequentiallyConsistent)
-      if done { return }
+      if done { return now }
       now = seen
     }
   }

@@ -78,11 +78,14 @@ struct SpotSteps<State: Hashable> {
 
   /// `ParkingSpot.wait` by thread `me`; goes on at `success` or (only if `isTimed`) at `failure`.
   /// An attempt that answers nil spins: it waits for somebody who is between two steps.
+  /// `onListing` is a step of its own between S2 and S4, if there is one (only where the spot is not fine).
   func wait(
     _ program: inout Program<State>, _ me: Int, isTimed: Bool = false, success: String, failure: String = "",
-    attempt: @escaping (inout State) -> Bool?
+    onListing: ((inout State) -> Void)? = nil, attempt: @escaping (inout State) -> Bool?
   ) {
-    if !isFine { return waitCoarsely(&program, me, isTimed: isTimed, success: success, failure: failure, attempt) }
+    if !isFine {
+      return waitCoarsely(&program, me, isTimed: isTimed, success: success, failure: failure, onListing, attempt)
+    }
     let (spot, patience, id) = (spot, patience, UInt8(me))
     func reserves(_ state: State) -> Bool { state[keyPath: spot].reservedBy & 1 << id != 0 }
     program.step("\(prefix)S1 attempt unless reserved") { state in
@@ -154,7 +157,7 @@ struct SpotSteps<State: Hashable> {
 
   private func waitCoarsely(
     _ program: inout Program<State>, _ me: Int, isTimed: Bool, success: String, failure: String,
-    _ attempt: @escaping (inout State) -> Bool?
+    _ onListing: ((inout State) -> Void)?, _ attempt: @escaping (inout State) -> Bool?
   ) {
     let (spot, id) = (spot, UInt8(me))
     program.step("\(prefix)S2 append") { state in
@@ -166,6 +169,7 @@ struct SpotSteps<State: Hashable> {
       state[keyPath: spot].overtaken[me] = 0
       return .next
     }
+    if let onListing { program.action("\(prefix)S3 listed", onListing) }
     program.step("\(prefix)S4 attempt; done: leave or pass on") { state in
       guard let isDone = attempt(&state) else { return .blocked }
       if !isDone { return .next }

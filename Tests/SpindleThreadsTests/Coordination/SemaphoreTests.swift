@@ -16,6 +16,13 @@ import Testing
     #expect(BoundedSemaphore().available == 1)
   }
 
+  @Test("more permits than anybody can count are as good as that many") func hugeNumber() {
+    let semaphore = Semaphore(.max)
+    #expect(semaphore.tryAcquire())
+    semaphore.release(1 << 48)
+    #expect(semaphore.available > 1 << 48)
+  }
+
   @Test("may grow past its first number, a bounded one may not") func bounds() async {
     let semaphore = Semaphore(0)
     semaphore.release(5)
