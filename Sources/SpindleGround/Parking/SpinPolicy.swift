@@ -23,15 +23,16 @@ import CSpindle
 ///
 /// What is waited for may gather meanwhile: elements, jobs, room. How much of it was used between the last wait and this one, the
 /// batch, tells how much. After a large one the first look comes later: who looks at each element anew makes both sides wait for
-/// the line at each. After a batch of one the other side probably waits for us in turn: so no delay, and no giving way either, since
+/// the line at each. After a batch of one the other side probably waits for us in turn: so the first look comes at once, because
+/// between two threads of one core a line crosses in a tenth of a run, and nobody gives way, since
 /// the others that crowd here then wait for the same as we do, and the one who acts runs elsewhere.
 ///
 /// No model is owed for any of this: it decides how often a thread tries before it registers as a sleeper, and no more. Who has not
 /// registered is owed no wake-up, and who has tries once more after it (S4 of `ParkingSpot`), whatever it did before.
 package struct SpinPolicy {
   private var round: Int
-  /// How many rounds pass before the first look.
-  private let firstRounds: Int
+  /// How many pauses pass before the first look.
+  private let firstPauses: Int
   private var yieldRounds: Int
   private let mayPause: Bool
 
@@ -50,7 +51,8 @@ package struct SpinPolicy {
   package init(parties: Int = 2, batch: UInt? = nil) {
     let givesWay = batch == nil || batch! >= Self.largeBatch
     round = givesWay && spindle_is_crowded() ? Self.pauseRounds : 0
-    firstRounds = Int(max(1, min(batch ?? 1, Self.longestFirstLook)))
+    let firstRounds = batch.map { Int(min($0, Self.longestFirstLook)) } ?? 1
+    firstPauses = firstRounds > 1 || batch == nil ? firstRounds * Self.pausesPerRound : 1
     yieldRounds = Self.usualYieldRounds
     mayPause = parties <= 2 || parties <= Int(spindle_processors())
   }
@@ -75,9 +77,9 @@ package struct SpinPolicy {
   /// The same without yields, for a task: its thread belongs to Swift's cooperative pool and other tasks may need it.
   package mutating func pause() -> Bool {
     guard round < Self.pauseRounds, mayPause, spindle_processors() > 1 else { return false }
-    let rounds = round == 0 ? firstRounds : 1
-    for _ in 0..<rounds * Self.pausesPerRound { spindle_pause() }
-    round += rounds
+    let pauses = round == 0 ? firstPauses : Self.pausesPerRound
+    for _ in 0..<pauses { spindle_pause() }
+    round += max(1, pauses / Self.pausesPerRound)
     return true
   }
 }
