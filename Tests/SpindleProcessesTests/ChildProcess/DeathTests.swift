@@ -111,12 +111,12 @@ private func waitForEver() { while true { pause() } }
     guard tracer > 0 else { return child.kill() }  // not allowed here
     child.kill()
     // Dead, and the tracer's.
-    eventually { statusLine(pid).contains(") Z") }
+    eventually { isZombie(pid) }
     kill(tracer, SIGKILL)
     waitpid(tracer, nil, 0)
     let error = #expect(throws: WorkerDiedError.self) { try child.join() }
     #expect(error?.exitStatus == .signalled(SIGKILL))
-    #expect(!zombies().contains(pid))
+    #expect(!isZombie(pid))
   }
 
   @Test(arguments: NoChildLeftTests.methods)

@@ -139,7 +139,7 @@ private func storm() throws {
   say(
     "storm: \(total.calls) calls, \(total.killed) kills from outside, \(total.lost) calls lost, \(total.cancelled) cancelled, "
       + "longest stall \(Int(total.longestStall * 1000)) ms", to: 2)
-  let left = children(named: "(")
+  let left = children(named: "")
   #expect(left == [])
   for process in left { say("left: \(process) \(statusLine(process))", to: 2) }
   #expect(newDescriptors(since: before) == [:])

@@ -86,7 +86,7 @@ private func storm(_ seconds: Double) throws -> StormReport {
     spindle_yield()
   }
   report.left = newDescriptors(since: before).map { "\($0.key) -> \($0.value)" }
-  report.left += children(named: "(").map { "process \($0)" }
+  report.left += children(named: "").map { "process \($0)" }
   if sharedMappings() > mappings { report.left.append("\(sharedMappings() - mappings) mappings") }
   return report
 }

@@ -30,7 +30,8 @@ package func sleepsWhenCalm(_ look: () -> [Int?]) -> [Int?] {
   return last
 }
 
-private func kernelFile(_ file: String) -> String? {
+/// The text of a file in /proc; nil when there is none, or nothing in it.
+func kernelFile(_ file: String) -> String? {
   var bytes = [UInt8](repeating: 0, count: 1 << 16)
   let count = unsafe bytes.withUnsafeMutableBytes { unsafe spindle_read_file(file, $0.baseAddress!, $0.count) }
   return count > 0 ? String(decoding: bytes.prefix(Int(count)), as: UTF8.self) : nil
