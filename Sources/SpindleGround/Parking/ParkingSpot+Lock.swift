@@ -23,7 +23,8 @@ extension ParkingSpot {
     !isHeld && word.bitwiseOr(Self.heldBit, ordering: .acquiring).oldValue & Self.heldBit == 0
   }
 
-  /// Gives the lock back, and wakes the one that has waited longest. False, and no more than that, when nobody held it.
+  /// Gives the lock back, and wakes the one that has waited longest. False when nobody held it: a mistake that ends the program, because
+  /// the word is spoilt by then.
   @inlinable
   package func release() -> Bool {
     // Releasing, for the next holder. Whether it comes before or after the step of a sleeper that lists itself (S2) is settled by the

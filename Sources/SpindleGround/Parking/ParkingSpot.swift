@@ -42,7 +42,8 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
 
   // MARK: For wakers
 
-  /// Whether somebody waits (or is about to). The waker's change must be sequentially consistent and come before.
+  /// Whether somebody waits (or is about to). The waker's change must be sequentially consistent and come before. Not for the spot of a
+  /// lock, whose word says more.
   @inlinable
   package var hasWaiters: Bool {
     // Pairs with S2/S3: see PROTOCOL.md.
