@@ -4,23 +4,22 @@ extension ParkingSpot {
   /// Blocks the thread until `attempt` succeeds. False when the deadline passed first.
   ///
   /// `attempt` makes the change waited for in one atomic step, or none and returns false; it runs without any lock
-  /// held here, many times, on this thread. `purpose` is what a report of hanging threads prints; `parties` is explained
-  /// at `SpinPolicy`. `isShared`: what is waited for is there for all who come, so nobody is overtaken, and nobody reserves
+  /// held here, many times, on this thread. `purpose` is what a report of hanging threads prints; `parties` and `batch` are
+  /// explained at `SpinPolicy`. `isShared`: what is waited for is there for all who come, so nobody is overtaken, and nobody reserves
   /// who is woken in vain. (Steps S1 to S5 are the same with it, so they need no model of their own; a wait without
   /// reservations is that of `ParkingModelTests`.)
   @inline(never) @usableFromInline
   package func wait(
-    _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, isShared: Bool = false,
-    attempt: () -> Bool
+    _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, batch: UInt? = nil,
+    isShared: Bool = false, attempt: () -> Bool
   ) -> Bool {
     if !isReserved, attempt() { return true }  // S1
-    return waitOn(purpose, until: deadline, parties: parties, isShared: isShared, attempt: attempt)
+    return waitOn(purpose, until: deadline, parties: parties, batch: batch, isShared: isShared, attempt: attempt)
   }
 
   /// The same for whoever has just tried in vain, or stood back for a reservation.
   ///
-  /// To try once more at once would be too early, and take the line away from the one who could help. `batch` is explained at
-  /// `SpinPolicy`. `onListing` runs each time between S2 and S3, for an owner whose wakers look elsewhere than at this spot.
+  /// To try once more at once would be too early, and take the line away from the one who could help. `onListing` runs each time between S2 and S3, for an owner whose wakers look elsewhere than at this spot.
   @inline(never) @usableFromInline
   package func waitOn(
     _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, batch: UInt? = nil,

@@ -32,10 +32,9 @@ struct LockCore: ~Copyable, Sendable {
 
   @inline(never) @usableFromInline
   func wait(_ purpose: StaticString = "a Lock", until deadline: Deadline) -> Bool {
-    if !spot.isReserved, spot.hold() { return true }
     // What was used of the lock between two waits is one turn: so nobody gives way at once, as `SpinPolicy` says. Whoever
     // holds it is done sooner than a yield is.
-    return spot.waitOn(purpose, until: deadline, batch: 1) { spot.hold() }
+    spot.wait(purpose, until: deadline, batch: 1) { spot.hold() }
   }
 
   @inline(never) @usableFromInline

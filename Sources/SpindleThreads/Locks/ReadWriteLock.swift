@@ -243,7 +243,8 @@ public final class ReadWriteLock: Sendable {
             + "for ever; use withReadLockRecursively for what may be called by readers")
       }
     #endif
-    let taken = readers.wait("a ReadWriteLock, to read", until: deadline) {
+    // `batch` as in `LockCore`.
+    let taken = readers.wait("a ReadWriteLock, to read", until: deadline, batch: 1) {
       // A reader that writers overtook too often passes those who sleep.
       (readers.isReserved || !writers.hasLine) && enterAsReader()
     }
@@ -254,7 +255,7 @@ public final class ReadWriteLock: Sendable {
 
   @inline(never) @usableFromInline
   func waitAsWriter(until deadline: Deadline) -> Bool {
-    let taken = writers.wait("a ReadWriteLock, to write", until: deadline) {
+    let taken = writers.wait("a ReadWriteLock, to write", until: deadline, batch: 1) {
       !readers.isReserved && enterAsWriter()
     }
     // A writer that gave up held readers back: they may try again.
