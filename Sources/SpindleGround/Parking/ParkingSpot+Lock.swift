@@ -9,7 +9,7 @@ extension ParkingSpot {
   @inlinable
   package var isHeld: Bool { word.load(ordering: .relaxed) & Self.heldBit != 0 }
 
-  /// Takes the lock if it is free and nobody waits for it. May fail for no other reason: somebody else has the guard.
+  /// Takes the lock if it is free and nobody waits for it. Fails also while somebody has the guard: then try `hold()`.
   @inlinable
   package func holdAlone() -> Bool {
     // Acquiring: pairs with release().

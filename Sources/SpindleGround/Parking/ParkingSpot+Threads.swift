@@ -19,7 +19,8 @@ extension ParkingSpot {
 
   /// The same for whoever has just tried in vain, or stood back for a reservation.
   ///
-  /// To try once more at once would be too early, and take the line away from the one who could help. `onListing` runs each time between S2 and S3, for an owner whose wakers look elsewhere than at this spot.
+  /// To try once more at once would be too early, and take the line away from the one who could help. `onListing` runs each time
+  /// between S2 and S3, for an owner whose wakers look elsewhere than at this spot.
   @inline(never) @usableFromInline
   package func waitOn(
     _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, batch: UInt? = nil,

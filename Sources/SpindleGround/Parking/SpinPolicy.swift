@@ -24,8 +24,8 @@ import CSpindle
 /// What is waited for may gather meanwhile: elements, jobs, room. How much of it was used between the last wait and this one, the
 /// batch, tells how much. After a large one the first look comes later: who looks at each element anew makes both sides wait for
 /// the line at each. After a batch of one the other side probably waits for us in turn: so the first look comes at once, because
-/// between two threads of one core a line crosses in a tenth of a run, and nobody gives way, since
-/// the others that crowd here then wait for the same as we do, and the one who acts runs elsewhere.
+/// between two threads of one core a line crosses in a tenth of a run; and nobody gives way, since the others that crowd here then wait
+/// for the same as we do, and the one who acts runs elsewhere. A lock that is held for a few lines is such a hand-over too.
 ///
 /// No model is owed for any of this: it decides how often a thread tries before it registers as a sleeper, and no more. Who has not
 /// registered is owed no wake-up, and who has tries once more after it (S4 of `ParkingSpot`), whatever it did before.
