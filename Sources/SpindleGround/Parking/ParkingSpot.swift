@@ -88,9 +88,9 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
     return group
   }
 
-  /// Runs `body`, a few instructions, unless somebody waits or has reserved; nobody lines up meanwhile.
+  /// Runs `body`, a few instructions, unless somebody waits, has reserved or has the guard; nobody lines up meanwhile.
   package func ifNobodyWaits(_ body: () -> Void) {
-    withHead { if $0 == 0 { body() } }
+    if !hasWaiters { withHead { if $0 == 0 { body() } } }
   }
 
   /// How many wait. O(n).

@@ -51,8 +51,12 @@ package struct SpinPolicy {
   package init(parties: Int = 2, batch: UInt? = nil) {
     let givesWay = batch == nil || batch! >= Self.largeBatch
     round = givesWay && spindle_is_crowded() ? Self.pauseRounds : 0
-    let firstRounds = batch.map { Int(min($0, Self.longestFirstLook)) } ?? 1
-    firstPauses = firstRounds > 1 || batch == nil ? firstRounds * Self.pausesPerRound : 1
+    firstPauses =
+      switch batch {
+      case nil: Self.pausesPerRound
+      case 0?, 1?: 1
+      case let batch?: Int(min(batch, Self.longestFirstLook)) * Self.pausesPerRound
+      }
     yieldRounds = Self.usualYieldRounds
     mayPause = parties <= 2 || parties <= Int(spindle_processors())
   }

@@ -52,14 +52,8 @@ public class Semaphore: @unchecked Sendable {
   /// Takes a permit if there is one. Never waits.
   @inlinable
   public final func tryAcquire() -> Bool {
-    var now = permits.load(ordering: .relaxed)
-    while now > 0 {
-      // Acquiring: pairs with release().
-      let (done, seen) = permits.weakCompareExchange(expected: now, desired: now - 1, ordering: .acquiring)
-      if done { return true }
-      now = seen
-    }
-    return now != 0 && takeUnlessReserved()
+    // With the mark the number is negative.
+    take(from: ~0) || permits.load(ordering: .relaxed) < 0 && takeUnlessReserved()
   }
 
   /// Waits for a permit and takes it.
@@ -138,10 +132,12 @@ public class Semaphore: @unchecked Sendable {
   @inline(never) @usableFromInline
   final func takeUnlessReserved() -> Bool { !spot.isReserved && take() }
 
-  /// Takes a permit, whatever the mark says.
-  private final func take() -> Bool {
+  /// Takes a permit if these bits of the number are above zero: unless told otherwise, whatever the mark says.
+  @inlinable
+  final func take(from bits: Int = ~mark) -> Bool {
     var now = permits.load(ordering: .relaxed)
-    while now & ~Self.mark > 0 {
+    while now & bits > 0 {
+      // Acquiring: pairs with release().
       let (done, seen) = permits.weakCompareExchange(expected: now, desired: now - 1, ordering: .acquiring)
       if done { return true }
       now = seen
@@ -167,9 +163,7 @@ public class Semaphore: @unchecked Sendable {
   @inline(never) @usableFromInline
   final func wake(_ count: Int) {
     spot.wake(count)
-    if !spot.hasWaiters {
-      spot.ifNobodyWaits { permits.bitwiseAnd(~Self.mark, ordering: .sequentiallyConsistent) }
-    }
+    spot.ifNobodyWaits { permits.bitwiseAnd(~Self.mark, ordering: .sequentiallyConsistent) }
   }
 
   /// W1. Returns what there was before.

@@ -62,9 +62,14 @@ import Testing
 
   private func model(_ scene: Scene, _ flaw: Flaw?) -> Model<State> {
     var initial = State()
-    let given = scene == .lock ? 0 : 2
+    let releasers =
+      switch scene {
+      case .waiters: 2
+      case .timeOut: 3
+      case .lock: 0
+      }
     if scene == .lock { initial.permits = 1 }
-    let all = given + Int(initial.permits)
+    let expected = releasers + Int(initial.permits)
     var model = Model("semaphore, \(scene)", initial: initial)
     let spot = SpotSteps<State>(spot: \.spot, prefix: "")
 
@@ -116,14 +121,13 @@ import Testing
           program.step("A1 take if there is one") { _ = $0.take(); return .finish }
         }
       }
-      model.threads("releaser", count: scene == .timeOut ? 3 : 2) { program, me in release(&program, me) }
+      model.threads("releaser", count: releasers) { program, me in release(&program, me) }
     case .lock:
       model.threads("user", count: 3) { program, me in
         acquire(&program, me, isTimed: me == 2, next: "W1")
         release(&program, me)
       }
     }
-    let expected = scene == .timeOut ? 3 : all
     model.finally("permits are conserved") { Int($0.permits) + Int($0.taken) == expected }
     model.finally("nobody is left behind") { $0.spot.isQuiet }
     return model

@@ -42,13 +42,14 @@ package func children(named prefix: String = "ProcessPool-") -> [pid_t] {
 package func zombies() -> [pid_t] {
   // A child with the name of this very program belongs to an exit test, which reaps it; ours have names of their own.
   let own = ProcessStatus(getpid())!.name
-  var found: [pid_t]?
-  for _ in 0..<1000 where found != [] {
-    let now = children { $0.state == "Z" && $0.name != own }
-    found = found?.filter(now.contains) ?? now
+  func look() -> [pid_t] { children { $0.state == "Z" && $0.name != own } }
+  var found = look()
+  for _ in 0..<1000 where !found.isEmpty {
     spindle_yield()
+    let now = look()
+    found.removeAll { !now.contains($0) }
   }
-  return found!
+  return found
 }
 
 /// Whether the process has ended and nobody has reaped it.
