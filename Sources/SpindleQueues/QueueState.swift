@@ -27,6 +27,9 @@ package enum Attempt {
 /// the queue is shut down: one load tells a put where to go and that it may.
 @usableFromInline
 @safe package struct QueueState: ~Copyable, Sendable {
+  @usableFromInline typealias Gap11 = (
+    UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
+  )
   @usableFromInline typealias Gap12 = (
     UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
   )
@@ -52,7 +55,8 @@ package enum Attempt {
   @usableFromInline let tail = Atomic<UInt>(0)
   @usableFromInline let tailBlock = Atomic<UInt>(0)
   private let putsPerWait = BatchCount()
-  private let gap1: Gap13 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  @usableFromInline let putRun = ProcessorRun()
+  private let gap1: Gap12 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
   // Consumers write.
   @usableFromInline let head = Atomic<UInt>(0)
@@ -60,7 +64,8 @@ package enum Attempt {
   /// Kind `blocks`: the tail that a consumer saw last, so there are elements up to here and the tail need not be read.
   @usableFromInline let horizon = Atomic<UInt>(0)
   private let takesPerWait = BatchCount()
-  private let gap2: Gap12 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  @usableFromInline let takeRun = ProcessorRun()
+  private let gap2: Gap11 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
   /// Those who wait for an element.
   @usableFromInline package let elements = ParkingSpot()
@@ -156,6 +161,30 @@ package enum Attempt {
 
   /// From now on puts are refused. Whoever calls this then wakes those who wait.
   package func close() { tail.bitwiseOr(Self.shutBit, ordering: .sequentiallyConsistent) }
+}
+
+/// Whether the same processor has come by several times in a row. Then what it needs next may be fetched ahead; where two processors
+/// alternate, that would only take it from the other.
+@usableFromInline
+struct ProcessorRun: ~Copyable, Sendable {
+  private let word = Atomic<UInt>(0)
+
+  private static var lengths: UInt { 0xff }
+  private static var long: UInt { 4 }
+
+  @usableFromInline
+  init() {}
+
+  /// Notes the processor of the calling thread. Who races with another may be forgotten.
+  @usableFromInline
+  func isLong() -> Bool {
+    let own = UInt(spindle_processor() + 1) << 8
+    let old = word.load(ordering: .relaxed)
+    let length = old & ~Self.lengths == own ? old & Self.lengths : 0
+    if length == Self.long { return true }
+    word.store(own | length + 1, ordering: .relaxed)
+    return false
+  }
 }
 
 /// Waits for a thread that is between two steps which belong together: it has claimed a place and is about to

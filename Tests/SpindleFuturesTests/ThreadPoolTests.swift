@@ -359,6 +359,78 @@ private func sum(_ a: Int, _ b: Double, _ c: String) throws -> String { "\(a) \(
     pool.shutdown()
   }
 
+  /// Several captures lie in memory of their own, which the future keeps: what lay there is released all the same.
+  @Test func capturesAreReleasedThoughTheirMemoryStays() throws {
+    let pool = ThreadPool(maxWorkers: 1)
+    let count = Live.Count()
+    let futures = (0..<100).map { number in
+      let live = Live(count)
+      return pool.submit { live.count === count ? number : -1 }
+    }
+    #expect(try futures.map { try $0.result() } == Array(0..<100))
+    #expect(count.value == 0)
+    pool.shutdown()
+  }
+
+  @Test func aClosureThatIsSubmittedManyTimesKeepsItsCaptures() throws {
+    let pool = ThreadPool(maxWorkers: 2)
+    let count = Live.Count()
+    do {
+      let live = Live(count)
+      let number = count.value
+      let work = { @Sendable in live.count.value + number }
+      let futures = (0..<100).map { _ in pool.submit(work) }
+      #expect(try futures.allSatisfy { try $0.result() == 2 })
+      #expect(work() == 2)
+    }
+    // The workers let go of the last futures when they look for the next job.
+    pool.shutdown()
+    #expect(count.value == 0)
+  }
+
+  @Test func capturesOfACancelledJobAreReleasedThoughItsFutureStays() {
+    let pool = ThreadPool(maxWorkers: 1)
+    let gate = Event()
+    let blocker = pool.submit { gate.wait() }
+    let count = Live.Count()
+    let futures = (0..<100).map { number in
+      let live = Live(count)
+      return pool.submit { live.count === count ? number : -1 }
+    }
+    #expect(futures.allSatisfy { $0.cancel() })
+    #expect(count.value == 0)
+    gate.set()
+    #expect(throws: Never.self) { try blocker.result() }
+    pool.shutdown()
+  }
+
+  /// The memory of large captures is not kept.
+  @Test func largeCapturesArriveAndAreReleased() throws {
+    let pool = ThreadPool(maxWorkers: 1)
+    let count = Live.Count()
+    let live = (0..<4).map { _ in Live(count) }
+    let (a, b, c, d) = (live[0], live[1], live[2], live[3])
+    let numbers = (1, 2, 3, 4, 5, 6, 7, 8)
+    let future = pool.submit { numbers.0 + numbers.7 + a.count.value + b.count.value + c.count.value + d.count.value }
+    #expect(try future.result() == 25)
+    pool.shutdown()
+  }
+
+  /// Values that fill the future's words, and values that need memory of their own.
+  @Test func valuesOfAllSizesArrive() throws {
+    let pool = ThreadPool(maxWorkers: 1)
+    let word = pool.maxWorkers
+    let two = pool.submit { (word, 2) }
+    let three = pool.submit { (word, 2, "three") }
+    let four = pool.submit { (word, 2, 3, 4) }
+    let five = pool.submit { (word, 2, 3, 4, ["five"]) }
+    #expect(try two.result() == (1, 2))
+    #expect(try three.result() == (1, 2, "three"))
+    #expect(try four.result() == (1, 2, 3, 4))
+    #expect(try five.result() == (1, 2, 3, 4, ["five"]))
+    pool.shutdown()
+  }
+
   @Test func theResultBelongsToThoseWhoHoldTheFuture() throws {
     let pool = ThreadPool(maxWorkers: 1)
     let count = Live.Count()

@@ -58,6 +58,19 @@ static inline void spindle_pause(void) {
 #endif
 }
 
+/// Asks for memory that this thread is about to write: its lines come from wherever they lie all at once, instead of each when it is
+/// touched. A hint: the memory need not even exist.
+static inline void spindle_fetch_for_writing(const void *start, size_t bytes) {
+  for (size_t offset = 0; offset < bytes; offset += 64) {
+#if defined(__x86_64__)
+    // Without `-mprfchw` the compiler's own builtin fetches a line that another processor may keep. Where it is not known, it does nothing.
+    __asm__ volatile("prefetchw (%0)" ::"r"((const char *)start + offset));
+#else
+    __builtin_prefetch((const char *)start + offset, 1);
+#endif
+  }
+}
+
 // ---------------------------------------------------------------------------------------------
 // Thread-local words (threads.c): one pointer per subject, nothing is freed here.
 
@@ -194,6 +207,12 @@ struct spindle_closure {
 
 /// One more reference to a Swift object that no other thread knows yet: without an atomic instruction.
 void spindle_retain_unshared(void *object);
+
+/// What a closure captured lies at this address, of which no other thread knows. When the last reference goes, its content is released
+/// as ever, but the memory stays until `spindle_free_memory`. Returns the address, or 0: this memory is not worth it, or has other users.
+uintptr_t spindle_keep_memory(uintptr_t context);
+/// The content must have been released. 0 does nothing.
+void spindle_free_memory(uintptr_t context);
 
 /// The same address, of which Swift's compiler does not know what lies there. A reference that it sees being stored where plain words
 /// were declared does not count as one for it: it would take the object for one that never leaves the function, and free it at its end.

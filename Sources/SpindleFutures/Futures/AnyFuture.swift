@@ -1,3 +1,4 @@
+import CSpindle
 import SpindleGround
 import Synchronization
 
@@ -29,11 +30,13 @@ public class AnyFuture: @unchecked Sendable {
   }
 
   deinit {
-    switch state.load(ordering: .relaxed) & Self.stages {
+    // Acquiring, as all looks at the stage: the memory of what the work captured is free when the work has been done.
+    switch stage {
     case Self.pending: dropWork()
     case Self.failed: unsafe place.assumingMemoryBound(to: (any Error).self).deinitialize(count: 1)
     default: break
     }
+    unsafe spindle_free_memory(words[3])
   }
 
   /// Nil when the work is done by this process.
@@ -122,9 +125,12 @@ public class AnyFuture: @unchecked Sendable {
   /// Does the work on this thread unless somebody else does or it was cancelled.
   final func execute() {
     guard begin() else { return }
-    let runner = unsafe runnerPlace.move()
-    Cancellation.with(source: self) { runner.body(self) }
+    Cancellation.with(source: self) { run() }
   }
+
+  /// Does the work and publishes its end.
+  @usableFromInline
+  func doWork() { mistake("a future without work was to do it") }
 
   /// Publishes the end of running work; the result has been written.
   @usableFromInline

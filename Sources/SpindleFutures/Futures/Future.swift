@@ -11,16 +11,16 @@ import SpindleGround
 /// whatever happens to the pool. Threads and tasks may wait for the same future. Time-outs end the wait, not the work.
 /// What the work did happens before whatever a thread does after it has seen the end. One object, which is
 /// also the pool's job: a submitted task allocates nothing else but what its closure captured, and room for a value of more than
-/// four words.
+/// three words.
 public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   /// A future for `work`, which `execute` will do.
   @inlinable
-  init(home: UInt32, work: __owned @escaping () throws -> Value) {
+  init(home: UInt32, work: consuming @escaping () throws -> Value) {
     super.init(state: AnyFuture.pending, home: home)
-    unsafe place.initializeMemory(as: Work.self, to: Work(work))
+    unsafe place.initializeMemory(as: Work.self, to: Work(consume work))
     // Made here, where the value's type is known, so that it is specialised.
-    unsafe runnerPlace.initialize(
-      to: FutureContent.Runner { future in
+    keep(
+      FutureContent.Runner { future in
         // SAFETY: the closure is stored in an object of this very class, and called with that object.
         unsafe unsafeDowncast(future, to: Future<Value>.self).doWork()
       })
@@ -44,7 +44,7 @@ public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   }
 
   @inlinable
-  final func doWork() {
+  final override func doWork() {
     publish(outcome(unsafe place.assumingMemoryBound(to: Work.self).move()))
   }
 

@@ -140,7 +140,7 @@ final class PoolCore: @unchecked Sendable {
     // Whoever forks first wakes all, so that they are counted as searching.
     func isOver() -> Bool { jobs.isFinished || hasTooMany || !forks && team.isUsed }
     while true {
-      var spin = SpinPolicy(batch: jobs.batchTaken())
+      var spin = SpinPolicy(jobs: jobs.batchTaken())
       repeat {
         if let job = jobs.take() { return .job(job) }
         if forks, let item = team.steal() { return .forked(item) }

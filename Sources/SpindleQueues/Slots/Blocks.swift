@@ -1,3 +1,4 @@
+import CSpindle
 import SpindleGround
 import Synchronization
 
@@ -39,6 +40,8 @@ struct BlockPosition {
 ///     P6 stamp = full (releasing)                   C6 wait until stamp == full, move the element out
 ///     P7 wake one who waits for elements            C7 stamp = read (releasing); after C5 retire the block
 ///                                                   C8 wake one who waits for room, if there is a bound
+///
+/// Who enters a block has its lines fetched ahead, if the same processor has entered the last ones too: only a hint, in no order.
 ///
 /// A block is used again when all its slots are read. Nobody else can hold its address then: a block's memory is
 /// touched only by those who claimed one of its slots, and a claim on a position of it can no longer succeed.
@@ -162,7 +165,12 @@ struct BlockPosition {
     }
     unsafe state.pointee.headBlock.store(next, ordering: .releasing)
     // The head stands still: nobody claims at 31.
-    unsafe state.pointee.head.wrappingAdd(BlockPosition.step, ordering: .sequentiallyConsistent)
+    let head = unsafe state.pointee.head.wrappingAdd(BlockPosition.step, ordering: .sequentiallyConsistent).newValue
+    if unsafe state.pointee.takeRun.isLong() {
+      let horizon = unsafe state.pointee.horizon.load(ordering: .relaxed)
+      let filled = Int(bitPattern: BlockPosition(raw: horizon).number &- BlockPosition(raw: head).number)
+      unsafe Block<Element>(next).fetch(min(filled, BlockPosition.slots))
+    }
   }
 
   @inlinable @inline(never)
@@ -197,7 +205,9 @@ struct BlockPosition {
   func freshBlock() -> UInt {
     // Acquiring: pairs with the exchange in keepSpare(); the block's slots are empty again.
     let spare = unsafe state.pointee.spare.exchange(0, ordering: .acquiring)
-    return spare != 0 ? spare : Block<Element>.make().word
+    if spare == 0 { return Block<Element>.make().word }
+    if unsafe state.pointee.putRun.isLong() { unsafe Block<Element>(spare).fetch(BlockPosition.slots) }
+    return spare
   }
 
   /// Keeps an empty block for the next who needs one.
@@ -296,6 +306,17 @@ struct BlockPosition {
     unsafe Slot<Element>.prepare(base + header, count: BlockPosition.slots)
     return unsafe Block(UInt(bitPattern: base))
   }
+
+  /// Has the block's first so many slots come, all at once. The other side wrote them last, so they lie in another processor's cache,
+  /// and each line would be waited for by itself: half the time of a put and a take by two threads.
+  @inlinable
+  func fetch(_ slots: Int) {
+    if slots > 0 { unsafe spindle_fetch_for_writing(base, min(Self.header + slots * SlotLayout<Element>.stride, Self.mostFetched)) }
+  }
+
+  /// About as much as a processor can wait for at a time.
+  @inlinable
+  static var mostFetched: Int { 1024 }
 
   @inlinable
   var isRead: Bool {
