@@ -140,7 +140,9 @@ final class PoolCore: @unchecked Sendable {
     // Whoever forks first wakes all, so that they are counted as searching.
     func isOver() -> Bool { jobs.isFinished || hasTooMany || !forks && team.isUsed }
     while true {
-      var spin = SpinPolicy(jobs: jobs.batchTaken())
+      let batch = jobs.batchTaken()
+      SpinPolicy.gather(batch: batch) { jobs.count }
+      var spin = SpinPolicy(batch: batch > 1 ? nil : batch)
       repeat {
         if let job = jobs.take() { return .job(job) }
         if forks, let item = team.steal() { return .forked(item) }

@@ -31,14 +31,15 @@ import CSpindle
 /// registered is owed no wake-up, and who has tries once more after it (S4 of `ParkingSpot`), whatever it did before.
 package struct SpinPolicy {
   private var round: Int
-  /// How many pauses pass before the next look.
-  private var nextPauses: Int
+  /// How many pauses pass before the first look.
+  private let firstPauses: Int
   private var yieldRounds: Int
   private let mayPause: Bool
 
   private static var pauseRounds: Int { 13 }
   private static var pausesPerRound: Int { 6 }
   private static var longestFirstLook: UInt { 11 }
+  private static var gatheringRounds: Int { 4 }
   private static var longestGathering: UInt { 20 }
   private static var largeBatch: UInt { 4 }
   private static var usualYieldRounds: Int { 8 }
@@ -52,7 +53,7 @@ package struct SpinPolicy {
   package init(parties: Int = 2, batch: UInt? = nil) {
     let givesWay = batch == nil || batch! >= Self.largeBatch
     round = givesWay && spindle_is_crowded() ? Self.pauseRounds : 0
-    nextPauses =
+    firstPauses =
       switch batch {
       case nil: Self.pausesPerRound
       case 0?, 1?: 1
@@ -62,15 +63,25 @@ package struct SpinPolicy {
     mayPause = parties <= 2 || parties <= Int(spindle_processors())
   }
 
-  /// For a worker that has run out of jobs. If there were several since the last time, it leaves whoever submits them alone for
-  /// twice as long as for other batches, and before it gives way too: as long as a job takes to be submitted, else the batches
-  /// become smaller from wait to wait, until it looks for each job by itself. What a job touches comes from the other processor,
-  /// and several come together in little more time than one.
-  package init(jobs batch: UInt) {
-    self.init(batch: batch)
-    if batch < 2 { return }
-    nextPauses = Int(min(2 * batch, Self.longestGathering)) * Self.pausesPerRound
-    round = min(round, Self.pauseRounds - 1)
+  /// For a worker that has run out of jobs, before it looks for the next: lets them gather while `count` of those in line grows.
+  ///
+  /// What a job touches comes from the processor of who submits, and several jobs come together in little more time than one; who takes
+  /// each as it comes makes both wait for each line. So where several were taken since the last wait, the worker looks at the count alone,
+  /// and seldom. It waits for as long as twice as many take to be submitted: with less, the batches become smaller from wait to wait,
+  /// until they are of one. The moment that no more come it goes on: who submits may be waiting for these.
+  package static func gather(batch: UInt, count: () -> Int) {
+    guard batch > 1, spindle_processors() > 1 else { return }
+    var rounds = 1
+    var roundsLeft = Int(min(2 * batch, longestGathering))
+    var seen = 0
+    while true {
+      for _ in 0..<rounds * pausesPerRound { spindle_pause() }
+      let now = count()
+      if now <= seen || roundsLeft <= 0 { return }
+      seen = now
+      rounds = gatheringRounds
+      roundsLeft -= rounds
+    }
   }
 
   /// For a wait for another process, which has to be woken first: as long as that takes. Yields cost the others nothing.
@@ -93,9 +104,9 @@ package struct SpinPolicy {
   /// The same without yields, for a task: its thread belongs to Swift's cooperative pool and other tasks may need it.
   package mutating func pause() -> Bool {
     guard round < Self.pauseRounds, mayPause, spindle_processors() > 1 else { return false }
-    for _ in 0..<nextPauses { spindle_pause() }
-    round += max(1, nextPauses / Self.pausesPerRound)
-    nextPauses = Self.pausesPerRound
+    let pauses = round == 0 ? firstPauses : Self.pausesPerRound
+    for _ in 0..<pauses { spindle_pause() }
+    round += max(1, pauses / Self.pausesPerRound)
     return true
   }
 }
