@@ -175,7 +175,7 @@ struct ProcessorRun: ~Copyable, Sendable {
   @usableFromInline
   init() {}
 
-  /// Notes the processor of the calling thread. Who races with another may be forgotten.
+  /// Notes the processor of the calling thread. Of two that come at once one may be forgotten.
   @usableFromInline
   func isLong() -> Bool {
     let own = UInt(spindle_processor() + 1) << 8

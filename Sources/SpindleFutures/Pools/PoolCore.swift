@@ -142,6 +142,7 @@ final class PoolCore: @unchecked Sendable {
     while true {
       let batch = jobs.batchTaken()
       SpinPolicy.gather(batch: batch) { jobs.count }
+      // If they have gathered, the first look has been put off long enough.
       var spin = SpinPolicy(batch: batch > 1 ? nil : batch)
       repeat {
         if let job = jobs.take() { return .job(job) }
