@@ -31,8 +31,6 @@ extern void *swift_nonatomic_retain(void *object);
 
 void spindle_retain_unshared(void *object) { (void)swift_nonatomic_retain(object); }
 
-// The kind of objects that hold what a closure captured. A closure that captured nothing but one object has no such memory.
-enum { captures_kind = 0x400 };
 // More is given back as soon as it can be.
 enum { largest_kept = 64 };
 
@@ -43,7 +41,7 @@ uintptr_t spindle_keep_memory(uintptr_t context) {
   if (context == 0) return 0;
   void *object = (void *)context;
   const uintptr_t *metadata = *(const uintptr_t **)object;
-  if (*metadata != captures_kind || malloc_usable_size(object) > largest_kept) return 0;
+  if (*metadata != SPINDLE_CAPTURES_KIND || malloc_usable_size(object) > largest_kept) return 0;
   if (!swift_isUniquelyReferenced_nonNull_native(object)) return 0;
   // An unowned reference keeps the memory. It is never released: that is only for objects of classes.
   (void)swift_nonatomic_unownedRetain(object);

@@ -408,11 +408,14 @@ private func sum(_ a: Int, _ b: Double, _ c: String) throws -> String { "\(a) \(
   @Test func largeCapturesArriveAndAreReleased() throws {
     let pool = ThreadPool(maxWorkers: 1)
     let count = Live.Count()
-    let live = (0..<4).map { _ in Live(count) }
-    let (a, b, c, d) = (live[0], live[1], live[2], live[3])
-    let numbers = (1, 2, 3, 4, 5, 6, 7, 8)
-    let future = pool.submit { numbers.0 + numbers.7 + a.count.value + b.count.value + c.count.value + d.count.value }
+    let future: Future<Int>
+    do {
+      let (a, b, c, d) = (Live(count), Live(count), Live(count), Live(count))
+      let numbers = (pool.maxWorkers, 2, 3, 4, 5, 6, 7, 8)
+      future = pool.submit { numbers.0 + numbers.7 + a.count.value + b.count.value + c.count.value + d.count.value }
+    }
     #expect(try future.result() == 25)
+    #expect(count.value == 0)
     pool.shutdown()
   }
 

@@ -208,6 +208,9 @@ struct spindle_closure {
 /// One more reference to a Swift object that no other thread knows yet: without an atomic instruction.
 void spindle_retain_unshared(void *object);
 
+/// The first word of the metadata of objects that hold what a closure captured. A closure that captured nothing but one object has no such one.
+#define SPINDLE_CAPTURES_KIND 0x400
+
 /// What a closure captured lies at this address, of which no other thread knows. When the last reference goes, its content is released
 /// as ever, but the memory stays until `spindle_free_memory`. Returns the address, or 0: this memory is not worth it, or has other users.
 uintptr_t spindle_keep_memory(uintptr_t context);

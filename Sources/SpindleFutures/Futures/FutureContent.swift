@@ -13,10 +13,10 @@ import CSpindle
 ///
 /// The fourth word is the same in all stages: the memory in which the work's captures lie, or lay. It is freed with the future, by
 /// the thread that submitted the work more often than not. A worker that freed it would write what the allocator of that thread reads with
-/// each call, and give it memory that lies in another processor's cache: a queue of a hundred thousand futures took 1.3 times as long.
+/// each call, and give it memory that lies in another processor's cache: two hundred thousand futures took 1.3 times as long.
 /// What was captured is not kept: it is released when the work has been done.
 // SAFETY: the stage says what is initialized. Whoever moved it out of `pending` owns the words until an end is published; from then
-// on they are constant.
+// on they are constant. The fourth is constant from the making on.
 @usableFromInline
 @safe struct FutureContent {
   @usableFromInline var words: (UInt, UInt, UInt, UInt) = (0, 0, 0, 0)

@@ -44,7 +44,7 @@ internal import CSpindle
 /// What the metadata of a context says about its contents.
 @safe struct ContextShape {
   /// The first word of the metadata of a context that holds captured values.
-  static let localVariableKind = 0x400
+  static let localVariableKind = Int(SPINDLE_CAPTURES_KIND)
   static let classKind = 0
   static let headerSize = 16
 
