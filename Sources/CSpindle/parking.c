@@ -19,18 +19,49 @@ int64_t spindle_now(void) {
 enum { GAVE_WAY = 700 };
 // For so many quick yields it counts as crowded: one thread less for a moment is no room yet.
 enum { CROWDED = 8 };
-static _Thread_local int8_t crowded;
+// In nanoseconds: shorter than any kernel's time slice. Threads that wait for each other are back sooner, but for one in some hundreds.
+enum { SLICE = 1000000 };
+// Two slices within so many yields are no coincidence.
+enum { SUSPECT = 64 };
+// At most so many times what a yield took none is tried: then yields cost the thread one part in 64 of its time.
+enum { DEAREST = 64 };
 
-int64_t spindle_yield(void) {
-  int64_t begin = spindle_now();
-  sched_yield();
-  int64_t took = spindle_now() - begin;
-  if (took > GAVE_WAY) crowded = CROWDED;
-  else if (crowded > 0) crowded--;
-  return took;
+bool spindle_note_yield(struct spindle_yields *yields, int64_t took, int64_t *dear) {
+  *dear = 0;
+  if (took > GAVE_WAY) yields->crowded = CROWDED;
+  else if (yields->crowded > 0) yields->crowded--;
+  if (took > SLICE) {
+    if (yields->suspect > 0) {
+      if (yields->times < DEAREST) yields->times *= 2;
+      *dear = took * yields->times;
+    } else yields->times = 1;
+    yields->suspect = SUSPECT;
+    return true;
+  }
+  if (yields->suspect > 0) yields->suspect--;
+  return false;
 }
 
-bool spindle_is_crowded(void) { return crowded > 0; }
+static _Thread_local struct spindle_yields own_yields;
+// Read by all who wait, hardly ever written: in a line of its own.
+static struct { _Alignas(128) int64_t time; } dear_until;
+
+bool spindle_yield(void) {
+  int64_t begin = spindle_now();
+  sched_yield();
+  int64_t end = spindle_now();
+  int64_t dear;
+  bool took_slice = spindle_note_yield(&own_yields, end - begin, &dear);
+  if (dear) __atomic_store_n(&dear_until.time, end + dear, __ATOMIC_RELAXED);
+  return took_slice;
+}
+
+bool spindle_is_crowded(void) { return own_yields.crowded > 0; }
+
+bool spindle_is_yield_dear(void) {
+  int64_t until = __atomic_load_n(&dear_until.time, __ATOMIC_RELAXED);
+  return until && spindle_now() < until;
+}
 
 void spindle_nap(int64_t nanoseconds) {
   struct timespec t = {nanoseconds / 1000000000, nanoseconds % 1000000000};

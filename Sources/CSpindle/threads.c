@@ -58,7 +58,7 @@ int spindle_start_detached(const char *name, void (*body)(void *), void *context
 
 _Thread_local void *spindle_local_thread;
 
-int spindle_thread_start(size_t stack_size, void *(*body)(void *), void *context) {
+int spindle_thread_start(size_t stack_size, void *(*body)(void *), void *context, uintptr_t *handle) {
   pthread_attr_t attributes;
   pthread_attr_t *used = NULL;
   if (stack_size) {
@@ -74,9 +74,12 @@ int spindle_thread_start(size_t stack_size, void *(*body)(void *), void *context
       return error;
     }
   }
-  pthread_t thread;  // the new thread tells its own handle: it may be joined before this call returns
+  pthread_t thread;
   int error = pthread_create(&thread, used, body, context);
-  if (!error) spindle_local_has_woken = true;  // it takes as long as a wake-up
+  if (!error) {
+    *handle = (uintptr_t)thread;
+    spindle_local_has_woken = true;  // it takes as long as a wake-up
+  }
   if (used) pthread_attr_destroy(used);
   return error;
 }
@@ -93,8 +96,13 @@ int spindle_thread_join(uintptr_t handle, int64_t deadline) {
   if (deadline == SPINDLE_NEVER) return pthread_join((pthread_t)handle, NULL);
   if (deadline < 0) return pthread_tryjoin_np((pthread_t)handle, NULL);
 #ifdef THREAD_SANITIZER
-  // It does not know the next call, and would keep the handle. The thread is in its last steps: see ThreadRecord.
-  return pthread_join((pthread_t)handle, NULL);
+  // It does not know the next call, and would keep the handle.
+  int result;
+  while ((result = pthread_tryjoin_np((pthread_t)handle, NULL)) == EBUSY) {
+    if (spindle_now() >= deadline) return ETIMEDOUT;
+    spindle_nap(1000000);
+  }
+  return result;
 #endif
   struct timespec t = {deadline / 1000000000, deadline % 1000000000};
   return pthread_clockjoin_np((pthread_t)handle, NULL, CLOCK_MONOTONIC, &t);

@@ -33,10 +33,20 @@ bool spindle_has_woken(void);
 /// Nanoseconds of the monotonic clock.
 int64_t spindle_now(void);
 
-/// Gives the processor to another thread that is ready to run. Returns how many nanoseconds that took.
-int64_t spindle_yield(void);
+/// Gives the processor to another thread that is ready to run. True when that took a time slice.
+bool spindle_yield(void);
 /// Whether this thread's last yields gave the processor away: more threads want it than there are processors.
 bool spindle_is_crowded(void);
+/// Whether somebody wants the processors who does not wait for us: yields of this process took time slices, one after the other.
+/// For a while then it is better to sleep than to yield.
+bool spindle_is_yield_dear(void);
+
+/// What a thread's last yields have told it: counts of yields, but for `times`.
+struct spindle_yields {
+  uint8_t crowded, suspect, times;
+};
+/// Takes note of one that took so many nanoseconds. True when that was a time slice; `dear`: for how long none should be tried, or 0.
+bool spindle_note_yield(struct spindle_yields *yields, int64_t took, int64_t *dear);
 
 /// Sleeps for `nanoseconds`; for back-off inside the ground floor only.
 void spindle_nap(int64_t nanoseconds);
@@ -111,8 +121,9 @@ int spindle_start_detached(const char *name, void (*body)(void *), void *context
 int32_t spindle_thread_id(void);
 
 /// Starts a thread that can be joined, with the caller's signal mask, as POSIX has it.
-/// `stack_size` 0: the system's default; otherwise at least that many bytes. Returns 0 or an errno value.
-int spindle_thread_start(size_t stack_size, void *(*body)(void *), void *context);
+/// `stack_size` 0: the system's default; otherwise at least that many bytes. Returns 0, and in `handle` what join and detach take, or
+/// an errno value.
+int spindle_thread_start(size_t stack_size, void *(*body)(void *), void *context, uintptr_t *handle);
 
 /// The calling thread, for join and detach.
 uintptr_t spindle_thread_handle(void);

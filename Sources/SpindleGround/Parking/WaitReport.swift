@@ -14,7 +14,8 @@ package enum WaitReport {
     let thread: Int32
     let isTask: Bool
     let since: Int64
-    let waiter: Waiter
+    /// nil for a sleep in the system's own calls.
+    let waiter: Waiter?
   }
 
   /// From now on sleeps are recorded.
@@ -25,12 +26,13 @@ package enum WaitReport {
     let now = spindle_now()
     return entries.withLock { $0.sorted { $0.key < $1.key } }.map { _, entry in
       let who = entry.isTask ? "task (suspended by thread \(entry.thread))" : "thread \(entry.thread)"
-      let end = entry.waiter.state.load(ordering: .relaxed) >= Waiter.gaveUp ? ", already ended" : ""
+      let state = entry.waiter?.state.load(ordering: .relaxed) ?? Waiter.suspended
+      let end = state >= Waiter.gaveUp ? ", already ended" : ""
       return "\(who) waits for \(entry.purpose) since \((now - entry.since) / 1_000_000) ms\(end)"
     }
   }
 
-  static func begin(_ purpose: StaticString, _ waiter: Waiter, isTask: Bool = false) -> UInt64 {
+  package static func begin(_ purpose: StaticString, _ waiter: Waiter? = nil, isTask: Bool = false) -> UInt64 {
     guard isOn.load(ordering: .relaxed) else { return 0 }
     let id = lastID.wrappingAdd(1, ordering: .relaxed).newValue
     let entry = Entry(
@@ -39,7 +41,7 @@ package enum WaitReport {
     return id
   }
 
-  static func end(_ id: UInt64) {
+  package static func end(_ id: UInt64) {
     if id != 0 { entries.withLock { $0[id] = nil } }
   }
 }

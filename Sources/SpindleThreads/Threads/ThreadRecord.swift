@@ -11,17 +11,17 @@ import Synchronization
 /// The end of a thread, in steps; T1 is in `OSThread.run`, the others in `threadMain`:
 ///
 ///     thread                                       those who join
-///     T1 run the body; store what came out;        J1 sleep on `spot` until `phase` is finished (sees T1 to T3)
-///        release the body and its captures         J2 wait for the kernel's thread (the first of them; the others
-///     T2 destroy its thread-local values              wait for the first)
-///     T3 leave `ThreadRegistry`                    J3 read what came out
-///     T4 phase = finished, wake J1
+///     T1 run the body; store what came out;        J1 look for a while whether `phase` is finished (sees T1 to T3)
+///        release the body and its captures         J2 the first of them: sleep until the kernel's thread is gone;
+///     T2 destroy its thread-local values              the others sleep on `spot`, until `phase` is finished and
+///     T3 leave `ThreadRegistry`                       the first has done
+///     T4 phase = finished, wake J2                 J3 read what came out
 ///     T5 release the OSThread: what came out may
 ///        be destroyed here
 ///     T6 the process may end now, as far as this
 ///        thread is concerned
-// SAFETY: `currentName` belongs to `lock`; `handle` is written by the thread itself before T4 and read after J1;
-// `job` is written before the thread is created, then belongs to the thread. The rest is constant or atomic.
+// SAFETY: `currentName` belongs to `lock`; `job` is written before the thread is created, then belongs to the thread.
+// The rest is constant or atomic.
 @safe package final class ThreadRecord: @unchecked Sendable {
   /// How the thread came to be.
   enum Origin: Sendable { case main, started, foreign }
@@ -34,7 +34,7 @@ import Synchronization
   let isDaemon: Bool
   let stackSize: Int
   let phase: Atomic<UInt32>
-  /// Those who wait for `phase`, for `tid`, or for the one who waits for the kernel's thread.
+  /// Those who wait for `phase`, for `tid`, or for the one who waits for the kernel's thread. That one sleeps in the kernel itself.
   let spot = ParkingSpot()
   private let tid: Atomic<Int32>
   private let lock = RawLock()
@@ -43,7 +43,9 @@ import Synchronization
   /// What the thread is to run; it keeps the OSThread alive from start to end.
   var job: (any ThreadJob)?
 
-  private var handle: UInt = 0
+  /// For the system's join and detach; 0 until it is known. The thread tells it and so does its creator: either may be the first.
+  private let toldHandle = Atomic<UInt>(0)
+  private var handle: UInt { toldHandle.load(ordering: .relaxed) }
   private let reaping = Atomic<UInt32>(ThreadRecord.joinable)
   private static let joinable: UInt32 = 0
   private static let beingJoined: UInt32 = 1
@@ -103,15 +105,20 @@ import Synchronization
 
   /// Starts the thread; 0 or the system's error. `job` is set.
   func create() -> Int32 {
-    let error = unsafe spindle_thread_start(stackSize, threadMain, Unmanaged.passRetained(self).toOpaque())
-    if error != 0 { unsafe Unmanaged.passUnretained(self).release() }
+    var created: UInt = 0
+    let error = unsafe spindle_thread_start(stackSize, threadMain, Unmanaged.passRetained(self).toOpaque(), &created)
+    if error == 0 {
+      toldHandle.store(created, ordering: .relaxed)
+    } else {
+      unsafe Unmanaged.passUnretained(self).release()
+    }
     return error
   }
 
   /// The thread's first steps, on the thread.
   func begin() {
     unsafe spindle_set_thread_record(Unmanaged.passUnretained(self).toOpaque())
-    handle = spindle_thread_handle()
+    toldHandle.store(spindle_thread_handle(), ordering: .relaxed)
     lock.acquire()
     tid.store(spindle_thread_id(), ordering: .sequentiallyConsistent)  // W1 of the parking protocol
     // SAFETY: the string ends with a zero byte and is read during the call only.
@@ -141,25 +148,39 @@ import Synchronization
   /// J1 and J2 for a thread. False when the deadline passed before the body had ended.
   func join(until deadline: Deadline) -> Bool {
     mustBeJoinable()
-    guard spot.wait("a thread to end", until: deadline, attempt: { isFinished }) else { return false }
+    if deadline == .immediate {
+      if !isFinished { return false }
+    } else {
+      var spin = SpinPolicy()
+      while !isFinished, spin.pauseOrYield() {}
+    }
     while reaping.load(ordering: .acquiring) != Self.gone {
-      if claimReaping() {
-        endReaping(joined: awaitExit(until: deadline))
+      if handle != 0, claimReaping() {
+        endReaping(joined: isFinished ? awaitExit(until: deadline) : sleepUntilExit(until: deadline))
       } else {
-        _ = spot.wait("a thread to end", until: deadline) { reaping.load(ordering: .acquiring) != Self.beingJoined }
+        _ = spot.wait("a thread to end", until: deadline) {
+          isFinished && reaping.load(ordering: .acquiring) != Self.beingJoined
+        }
       }
-      // What came out is there: a deadline that passes now is no failure.
-      if deadline.hasPassed { break }
+      // Once finished, what came out is there: a deadline that passes then is no failure.
+      if deadline.hasPassed { return isFinished }
     }
     return true
   }
 
-  /// J2: the thread has only its last steps to do, which take less than a sleep.
+  /// The thread has only its last steps to do, which take less than a sleep.
   private func awaitExit(until deadline: Deadline) -> Bool {
     var spin = SpinPolicy(untilAwake: ())
     while spin.pauseOrYield() {
       if spindle_thread_join(handle, .min) == 0 { return true }
     }
+    return sleepUntilExit(until: deadline)
+  }
+
+  /// One sleep: who slept until `phase` is finished would find the thread in its last steps, and have to sleep again.
+  private func sleepUntilExit(until deadline: Deadline) -> Bool {
+    let record = WaitReport.begin("a thread to end")
+    defer { WaitReport.end(record) }
     return spindle_thread_join(handle, deadline.nanoseconds) == 0
   }
 

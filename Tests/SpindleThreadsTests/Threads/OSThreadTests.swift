@@ -110,6 +110,19 @@ func parse(_ text: String) throws(ParseError) -> Int {
     #expect(thread.join(timeout: .zero) == 1)
   }
 
+  @Test func `a join whose time runs out leaves the thread to the others who join it`() {
+    let gate = Gate()
+    let thread = OSThread.spawn {
+      gate.wait()
+      return 2
+    }
+    let hasty = (0..<3).map { index in OSThread.spawn { thread.join(timeout: .milliseconds(1 + index)) } }
+    let patient = (0..<3).map { _ in OSThread.spawn { thread.join() } }
+    for joiner in hasty { #expect(joiner.join() == nil) }
+    gate.open()
+    for joiner in patient { #expect(joiner.join() == 2) }
+  }
+
   @Test func `an async join whose time runs out returns nil`() async throws {
     let gate = Gate()
     let thread = OSThread.spawn { gate.wait() }
