@@ -43,7 +43,7 @@ bool spindle_note_yield(struct spindle_yields *yields, int64_t took, int64_t *de
 }
 
 static _Thread_local struct spindle_yields own_yields;
-// Read by all who wait, hardly ever written: in a line of its own.
+// 0: yields are not dear. Read by all who wait, hardly ever written: in a line of its own.
 static struct { _Alignas(128) int64_t time; } dear_until;
 
 bool spindle_yield(void) {
@@ -60,7 +60,11 @@ bool spindle_is_crowded(void) { return own_yields.crowded > 0; }
 
 bool spindle_is_yield_dear(void) {
   int64_t until = __atomic_load_n(&dear_until.time, __ATOMIC_RELAXED);
-  return until && spindle_now() < until;
+  if (!until) return false;
+  if (spindle_now() < until) return true;
+  // From now on this is a load again, unless somebody has put the time off meanwhile.
+  __atomic_compare_exchange_n(&dear_until.time, &until, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return false;
 }
 
 void spindle_nap(int64_t nanoseconds) {
