@@ -21,37 +21,49 @@ enum { GAVE_WAY = 700 };
 enum { CROWDED = 8 };
 // In nanoseconds: shorter than any kernel's time slice. Threads that wait for each other are back sooner, but for one in some hundreds.
 enum { SLICE = 1000000 };
-// Two slices within so many yields are no coincidence.
+// Slices with so many quick yields between them have nothing to do with each other.
 enum { SUSPECT = 64 };
+// In nanoseconds: the kernel counts a running thread's time from tick to tick, of up to 10 ms; in less one sees nothing.
+enum { WINDOW = 20000000 };
 // At most so many times what a yield took none is tried: then yields cost the thread one part in 64 of its time.
 enum { DEAREST = 64 };
 
-bool spindle_note_yield(struct spindle_yields *yields, int64_t took, int64_t *dear) {
-  *dear = 0;
+int64_t spindle_note_yield(struct spindle_yields *yields, int64_t took, int64_t now, int64_t used) {
   if (took > GAVE_WAY) yields->crowded = CROWDED;
   else if (yields->crowded > 0) yields->crowded--;
-  if (took > SLICE) {
-    if (yields->suspect > 0) {
-      if (yields->times < DEAREST) yields->times *= 2;
-      *dear = took * yields->times;
-    } else yields->times = 1;
-    yields->suspect = SUSPECT;
-    return true;
+  if (took <= SLICE) {
+    if (yields->suspect > 0) yields->suspect--;
+    return 0;
   }
-  if (yields->suspect > 0) yields->suspect--;
-  return false;
+  bool is_first = yields->suspect == 0;
+  yields->suspect = SUSPECT;
+  if (is_first) yields->times = 1;
+  else if (now - yields->since < WINDOW) return 0;
+  int64_t window = now - yields->since, ours = used - yields->used;
+  yields->since = now;
+  yields->used = used;
+  if (is_first || ours >= window / 8 * 7) return 0;
+  if (yields->times < DEAREST) yields->times *= 2;
+  return took * yields->times;
 }
 
 static _Thread_local struct spindle_yields own_yields;
 // 0: yields are not dear. Read by all who wait, hardly ever written: in a line of its own.
 static struct { _Alignas(128) int64_t time; } dear_until;
 
+// The part of all processors' time that this process has had, as time of the clock.
+static int64_t used_time(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return ((int64_t)t.tv_sec * 1000000000 + t.tv_nsec) / spindle_processors();
+}
+
 bool spindle_yield(void) {
   int64_t begin = spindle_now();
   sched_yield();
   int64_t end = spindle_now();
-  int64_t dear;
-  bool took_slice = spindle_note_yield(&own_yields, end - begin, &dear);
+  bool took_slice = end - begin > SLICE;
+  int64_t dear = spindle_note_yield(&own_yields, end - begin, end, took_slice ? used_time() : 0);
   if (dear) __atomic_store_n(&dear_until.time, end + dear, __ATOMIC_RELAXED);
   return took_slice;
 }

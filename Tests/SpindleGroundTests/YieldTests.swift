@@ -1,55 +1,63 @@
 import CSpindle
 import Testing
 
-/// What yields tell a thread; `SpinPolicy` says what for. Times in nanoseconds.
+/// What yields tell a thread; `SpinPolicy` says what for.
 @Suite struct YieldTests {
-  let slice: Int64 = 4_000_000
+  /// A thread that does nothing but yield, while its process has this part of all processors' time. In milliseconds.
+  struct Yielder {
+    var yields = spindle_yields()
+    var now = 0.0
+    var used = 0.0
+    let share: Double
 
-  /// Notes the yields one after the other; returns for how long none should be tried after the last.
-  private func note(_ yields: inout spindle_yields, _ took: Int64...) -> Int64 {
-    var dear: Int64 = 0
-    for took in took { _ = unsafe spindle_note_yield(&yields, took, &dear) }
-    return dear
+    init(share: Double) { self.share = share }
+
+    /// For how long it is better not to yield after a yield that took so long.
+    mutating func yield(_ took: Double) -> Double {
+      now += took
+      used += took * share
+      func nanoseconds(_ time: Double) -> Int64 { Int64((time * 1e6).rounded()) }
+      return Double(unsafe spindle_note_yield(&yields, nanoseconds(took), nanoseconds(now), nanoseconds(used))) / 1e6
+    }
+
+    mutating func yield(_ took: Double, times: Int) -> [Double] { (0..<times).map { _ in yield(took) } }
   }
 
-  @Test func aYieldThatTookATimeSliceSaysSo() {
-    var yields = spindle_yields()
-    var dear: Int64 = 0
-    #expect(unsafe spindle_note_yield(&yields, slice, &dear))
-    #expect(unsafe !spindle_note_yield(&yields, 900_000, &dear))
+  @Test func slicesThatOthersUseMakeYieldsDearOnceTheyHaveBeenLookedAtLongEnough() {
+    var yielder = Yielder(share: 0.5)
+    #expect(yielder.yield(4, times: 6) == [0, 0, 0, 0, 0, 8])
   }
 
-  @Test func oneSliceIsACoincidence() {
-    var yields = spindle_yields()
-    #expect(note(&yields, slice) == 0)
+  @Test func yieldsStayDearTwiceAsLongEachTimeUpToALimit() {
+    var yielder = Yielder(share: 0.5)
+    _ = yielder.yield(20)
+    #expect(yielder.yield(20, times: 7) == [2, 4, 8, 16, 32, 64, 64].map { $0 * 20 })
   }
 
-  @Test func aSecondSliceSoonAfterMakesYieldsDearForTwiceAsLong() {
-    var yields = spindle_yields()
-    #expect(note(&yields, slice, 200, 200, slice) == 2 * slice)
+  @Test func slicesThatTheProcessUsesItselfDoNot() {
+    var yielder = Yielder(share: 1)
+    #expect(yielder.yield(4, times: 1000).allSatisfy { $0 == 0 })
   }
 
-  @Test func eachFurtherSliceDoublesThatUpToALimit() {
-    var yields = spindle_yields()
-    _ = note(&yields, slice)
-    #expect((0..<7).map { _ in note(&yields, slice) / slice } == [2, 4, 8, 16, 32, 64, 64])
+  @Test func shortYieldsDoNotHoweverManyThereAre() {
+    var yielder = Yielder(share: 0)
+    #expect(yielder.yield(0.9, times: 1000).allSatisfy { $0 == 0 })
   }
 
-  @Test func quickYieldsMakeItForget() {
-    var yields = spindle_yields()
-    _ = note(&yields, slice, slice, slice)
-    for _ in 0..<64 { #expect(note(&yields, 200) == 0) }
-    #expect(note(&yields, slice) == 0)
-    #expect(note(&yields, slice) == 2 * slice)
+  @Test func quickYieldsInBetweenMakeItForget() {
+    var yielder = Yielder(share: 0)
+    _ = yielder.yield(20, times: 3)
+    _ = yielder.yield(0.0002, times: 64)
+    #expect(yielder.yield(20, times: 2) == [0, 40])
   }
 
   @Test func aYieldThatGaveWaySaysForAWhileThatThreadsCrowd() {
-    var yields = spindle_yields()
-    _ = note(&yields, 1500)
+    var yielder = Yielder(share: 1)
+    _ = yielder.yield(0.0015)
     for _ in 0..<8 {
-      #expect(yields.crowded > 0)
-      _ = note(&yields, 200)
+      #expect(yielder.yields.crowded > 0)
+      _ = yielder.yield(0.0002)
     }
-    #expect(yields.crowded == 0)
+    #expect(yielder.yields.crowded == 0)
   }
 }

@@ -41,12 +41,15 @@ bool spindle_is_crowded(void);
 /// For a while then it is better to sleep than to yield.
 bool spindle_is_yield_dear(void);
 
-/// What a thread's last yields have told it: counts of yields, but for `times`.
+/// What a thread's last yields have told it. `crowded`, `suspect`: for how many more yields. `since`, `used`: when its suspicion was
+/// looked into, and what the process had used then.
 struct spindle_yields {
   uint8_t crowded, suspect, times;
+  int64_t since, used;
 };
-/// Takes note of one that took so many nanoseconds. True when that was a time slice; `dear`: for how long none should be tried, or 0.
-bool spindle_note_yield(struct spindle_yields *yields, int64_t took, int64_t *dear);
+/// Takes note of a yield that took so long and ended now. `used`: the part of all processors' time that the process has had, needed only
+/// if the yield took a time slice. Returns for how long none should be tried, mostly 0. All in nanoseconds.
+int64_t spindle_note_yield(struct spindle_yields *yields, int64_t took, int64_t now, int64_t used);
 
 /// Sleeps for `nanoseconds`; for back-off inside the ground floor only.
 void spindle_nap(int64_t nanoseconds);
