@@ -1,6 +1,7 @@
 """Measures Spindle beside its peers, interleaved: in each round the contenders of a row follow one another."""
 import argparse
 import collections
+import contextlib
 import datetime
 import json
 import os
@@ -45,12 +46,13 @@ def commit():
     return output(["git", "-C", contenders.HERE, "rev-parse", "--short", "HEAD"]) + ("-dirty" if changed else "")
 
 
-def run_once(command, variant, threads, count):
-    """One line of a contender; None when it failed."""
-    arguments = command + [variant, str(threads)] + ([str(count)] if count else [])
+def run_once(command, variant, threads, patience):
+    """One line of a contender; None when it failed, or did not end within so many seconds."""
+    arguments = command + [variant, str(threads)]
     try:
-        p = subprocess.run(arguments, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        p = subprocess.run(arguments, capture_output=True, text=True, timeout=patience, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
+        print(f"  {' '.join(arguments[-3:])} did not end within {patience} s", file=sys.stderr)
         return None
     fields = p.stdout.rstrip("\n").split("\t")
     if p.returncode or len(fields) < 5:
@@ -62,6 +64,43 @@ def run_once(command, variant, threads, count):
     return line
 
 
+@contextlib.contextmanager
+def busy_loops(count):
+    """So many programs that want a processor all the time."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def rounds_of(rows, rounds, patience):
+    """The figures by row and contender; how often something failed or did not end in time; the machine's load at each row."""
+    runs, missed, load = collections.OrderedDict(), collections.Counter(), []
+    started = time.time()
+    try:
+        for number in range(rounds):
+            for (workload, threads), entries in sorted(rows.items(), key=lambda item: natural(item[0])):
+                load.append(os.getloadavg()[0])
+                for name, command, variant in entries:
+                    line = run_once(command, variant, threads, patience)
+                    if not line:
+                        missed[f"{workload} {threads}: {prefix(name)}-{variant.split(':')[1]}"] += 1
+                        continue
+                    row = runs.setdefault(f"{workload} {threads}", {"workload": workload, "threads": threads, "unit": line["unit"], "contenders": {}})
+                    entry = row["contenders"].setdefault(line["contender"], {"values": [], "note": ""})
+                    entry["values"].append(line["value"])
+                    entry["note"] = line["note"]
+                    if "switches" in line:
+                        entry.setdefault("switches", []).append(line["switches"])
+            print(f"round {number + 1} of {rounds}: {time.time() - started:.0f} s", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted: the results are what was measured so far", file=sys.stderr)
+    return runs, missed, load
+
+
 def main():
     parser = argparse.ArgumentParser(prog="Benchmarks/run", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -69,6 +108,7 @@ def main():
     parser.add_argument("--contenders", default="", help="a regular expression for contenders, as 'spindle|rust'")
     parser.add_argument("--quick", action="store_true", help="one round, and of the peers only the best of the last results")
     parser.add_argument("--name", default="latest", help="the results' name: Results/NAME.json, .md, .svg")
+    parser.add_argument("--beside", type=int, default=0, metavar="LOOPS", help="run beside so many busy loops; a row has 30 s then")
     options = parser.parse_args()
     rounds = 1 if options.quick else options.rounds
 
@@ -95,33 +135,17 @@ def main():
                 continue
             if wanted is not None and name != "spindle" and f"{prefix(name)}-{variant.split(':')[1]}" not in wanted.get(f"{workload} {threads}", ()):
                 continue
-            rows.setdefault((workload, int(threads)), []).append((command, variant))
+            rows.setdefault((workload, int(threads)), []).append((name, command, variant))
     # A row without Spindle says what the machine is, or what is still to come.
-    started = time.time()
-    load = []
-    runs = collections.OrderedDict()
-    try:
-        for number in range(rounds):
-            for (workload, threads), entries in sorted(rows.items(), key=lambda item: natural(item[0])):
-                load.append(os.getloadavg()[0])
-                for command, variant in entries:
-                    line = run_once(command, variant, threads, None)
-                    if line:
-                        row = runs.setdefault(f"{workload} {threads}", {"workload": workload, "threads": threads, "unit": line["unit"], "contenders": {}})
-                        entry = row["contenders"].setdefault(line["contender"], {"values": [], "note": ""})
-                        entry["values"].append(line["value"])
-                        entry["note"] = line["note"]
-                        if "switches" in line:
-                            entry.setdefault("switches", []).append(line["switches"])
-            print(f"round {number + 1} of {rounds}: {time.time() - started:.0f} s", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("interrupted: the results are what was measured so far", file=sys.stderr)
+    patience = 30 if options.beside else 120
+    with busy_loops(options.beside):
+        runs, missed, load = rounds_of(rows, rounds, patience)
 
     results = {
         "date": now(), "commit": commit(),
         "machine": machine(), "compilers": contenders.versions(), "rounds": rounds,
         "load": {"smallest": min(load), "median": sorted(load)[len(load) // 2], "largest": max(load)} if load else {},
-        "rows": runs,
+        "beside": options.beside, "patience": patience, "missed": missed, "rows": runs,
     }
     os.makedirs(RESULTS, exist_ok=True)
     base = os.path.join(RESULTS, options.name)
@@ -131,6 +155,8 @@ def main():
     with open(base + ".md", "w") as f:
         f.write(report.table(results))
     print(report.summary(results))
+    if options.beside:  # few rows, and some without figures: the table says more
+        return
     plot = os.path.join(contenders.HERE, "driver", "plot.py")
     if subprocess.run([contenders.python(), plot, base + ".json", base + ".svg"]).returncode:
         print("no plot: it needs matplotlib", file=sys.stderr)

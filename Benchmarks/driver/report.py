@@ -83,8 +83,9 @@ def shown(values):
 
 def heading(results):
     m = results["machine"]
+    beside = f"beside {results['beside']} busy loops of other programs; " if results.get("beside") else ""
     return (
-        f"{results['date']}, commit {results['commit']}, {m['cores']} cores of {m['processor']}, kernel {m['kernel']}, {m['libc']}; "
+        f"{results['date']}, commit {results['commit']}, {m['cores']} cores of {m['processor']}, kernel {m['kernel']}, {m['libc']}; {beside}"
         f"{results['rounds']} rounds, load {results['load'].get('smallest', 0):.1f} to {results['load'].get('largest', 0):.1f}.\n\n"
         + "; ".join(results["compilers"].values()) + ".\n")
 
@@ -99,6 +100,8 @@ def summary(results):
         switches = row["contenders"][name].get("switches")
         switches = f"{statistics.median(switches):.2g}" if switches else ""
         lines.append(f"| {row['workload']} | {row['threads']} | {row['unit']} | {ours} | {theirs} | {ratio} | {switches} |")
+    if results.get("missed"):
+        lines.append(f"\nFailed, or did not end within {results['patience']} s, so often: " + "; ".join(f"{label} ({times})" for label, times in results["missed"].items()) + ".")
     return "\n".join(lines) + "\n"
 
 
