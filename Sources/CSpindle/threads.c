@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -120,7 +121,20 @@ void spindle_thread_detach(uintptr_t handle) {
   pthread_detach((pthread_t)handle);
 }
 
-void spindle_thread_set_own_name(const char *name) { pthread_setname_np(pthread_self(), name); }
+// What the kernel can show of a name: 15 bytes, no character of UTF-8 cut apart.
+static size_t shown_length(const char *name) {
+  size_t length = strnlen(name, 16);
+  if (length < 16) return length;
+  length = 15;
+  while (length > 0 && ((unsigned char)name[length] & 0xC0) == 0x80) length--;
+  return length;
+}
+
+void spindle_thread_set_own_name(const char *name) {
+  char shown[16] = {0};
+  memcpy(shown, name, shown_length(name));
+  prctl(PR_SET_NAME, shown);
+}
 
 void spindle_thread_set_name(int32_t thread, const char *name) {
   if (thread == spindle_thread_id()) {
@@ -131,7 +145,7 @@ void spindle_thread_set_name(int32_t thread, const char *name) {
   snprintf(path, sizeof path, "/proc/self/task/%d/comm", thread);
   int descriptor = open(path, O_WRONLY | O_CLOEXEC);
   if (descriptor < 0) return;  // without /proc the name stays ours alone
-  ssize_t ignored = write(descriptor, name, strlen(name));
+  ssize_t ignored = write(descriptor, name, shown_length(name));
   (void)ignored;
   close(descriptor);
 }

@@ -137,7 +137,7 @@ int spindle_thread_join(uintptr_t handle, int64_t deadline);
 /// Nobody will join this thread.
 void spindle_thread_detach(uintptr_t handle);
 
-/// Names a thread of this process for the kernel: 15 bytes at most, without a zero byte inside.
+/// Names a thread of this process for the kernel, which shows as many whole characters as 15 bytes hold.
 void spindle_thread_set_name(int32_t thread, const char *name);
 /// The same for the calling thread, without asking the kernel which one that is.
 void spindle_thread_set_own_name(const char *name);

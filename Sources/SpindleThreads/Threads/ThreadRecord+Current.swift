@@ -43,46 +43,71 @@ private let foreignThreadHasEnded: @convention(c) (UnsafeMutableRawPointer?) -> 
 /// The threads that are alive, as far as Spindle knows them, and those of the system that nobody has joined yet.
 enum ThreadRegistry {
   private struct Lists {
-    var alive: [ObjectIdentifier: (number: Int, record: ThreadRecord)] = [
-      ObjectIdentifier(ThreadRecord.main): (0, ThreadRecord.main)
-    ]
-    var unjoined: [ObjectIdentifier: ThreadRecord] = [:]
-    var lastNumber = 0
+    var alive = RecordList()
+    var unjoined = RecordList()
+
+    init() { alive.append(.main) }
   }
 
   private static let lists = RawGuarded(Lists())
 
-  static func add(_ record: ThreadRecord) {
-    lists.withLock {
-      $0.lastNumber += 1
-      $0.alive[ObjectIdentifier(record)] = ($0.lastNumber, record)
-    }
-  }
+  static func add(_ record: ThreadRecord) { lists.withLock { $0.alive.append(record) } }
 
   /// The caller holds a reference too, so that nothing is destroyed under the lock.
   static func remove(_ record: ThreadRecord, isUnjoined: Bool = false) {
     lists.withLock {
-      $0.alive.removeValue(forKey: ObjectIdentifier(record))
-      if isUnjoined { $0.unjoined[ObjectIdentifier(record)] = record }
+      $0.alive.remove(record)
+      if isUnjoined { $0.unjoined.append(record) }
     }
   }
 
   /// The system's thread is joined or detached.
-  static func forget(_ record: ThreadRecord) {
-    lists.withLock { _ = $0.unjoined.removeValue(forKey: ObjectIdentifier(record)) }
-  }
+  static func forget(_ record: ThreadRecord) { lists.withLock { $0.unjoined.remove(record) } }
 
   static var count: Int { lists.withLock { $0.alive.count } }
 
   /// In the order they were started or first seen.
-  static var all: [ThreadRecord] {
-    let found = lists.withLock { Array($0.alive.values) }
-    return found.sorted { $0.number < $1.number }.map(\.record)
-  }
+  static var all: [ThreadRecord] { lists.withLock { $0.alive.records } }
 
   /// Frees what the system keeps of ended threads that nobody joined; ThreadSanitizer would report them at exit.
   static func joinTheEnded() {
-    let found = lists.withLock { Array($0.unjoined.values) }
+    let found = lists.withLock { $0.unjoined.records }
     for record in found where record.isFinished { record.reapNow() }
+  }
+}
+
+/// Records in the order they came, linked through themselves: two tables took an eighth of the instructions of a thread's life.
+// SAFETY: the links of a record belong to the lock of the list that it is in. The list holds its first record, each the next.
+private struct RecordList {
+  private var first: ThreadRecord?
+  private unowned(unsafe) var last: ThreadRecord?
+  private(set) var count = 0
+
+  mutating func append(_ record: ThreadRecord) {
+    unsafe record.previous = last
+    if let last = unsafe last { last.next = record } else { first = record }
+    unsafe last = record
+    count += 1
+  }
+
+  /// `record` is in this list.
+  mutating func remove(_ record: ThreadRecord) {
+    let previous = unsafe record.previous
+    if let next = record.next { unsafe next.previous = previous } else { unsafe last = previous }
+    if let previous { previous.next = record.next } else { first = record.next }
+    record.next = nil
+    unsafe record.previous = nil
+    count -= 1
+  }
+
+  var records: [ThreadRecord] {
+    var result: [ThreadRecord] = []
+    result.reserveCapacity(count)
+    var next = first
+    while let record = next {
+      result.append(record)
+      next = record.next
+    }
+    return result
   }
 }

@@ -20,8 +20,8 @@ import Synchronization
 ///        be destroyed here
 ///     T6 the process may end now, as far as this
 ///        thread is concerned
-// SAFETY: `currentName` belongs to `lock`; `job` is written before the thread is created, then belongs to the thread.
-// The rest is constant or atomic.
+// SAFETY: `currentName` belongs to `lock`, the links to that of `ThreadRegistry`; `job` is written before the thread is created,
+// then belongs to the thread. The rest is constant or atomic.
 @safe package final class ThreadRecord: @unchecked Sendable {
   /// How the thread came to be.
   enum Origin: Sendable { case main, started, foreign }
@@ -39,6 +39,10 @@ import Synchronization
   private let tid: Atomic<Int32>
   private let lock = RawLock()
   private var currentName: String
+
+  /// The records before and after this one in a list of `ThreadRegistry`, to whose lock they belong.
+  var next: ThreadRecord?
+  unowned(unsafe) var previous: ThreadRecord?
 
   /// What the thread is to run; it keeps the OSThread alive from start to end.
   var job: (any ThreadJob)?
@@ -77,7 +81,7 @@ import Synchronization
       // Under the lock the thread cannot finish (see `finish`), so its id still means this thread.
       if isAlive, let id = knownID {
         // SAFETY: as in `begin`.
-        unsafe Self.kernelName(newValue).withCString { unsafe spindle_thread_set_name(id, $0) }
+        unsafe newValue.withCString { unsafe spindle_thread_set_name(id, $0) }
       }
       lock.release()
       _ = consume old
@@ -122,7 +126,7 @@ import Synchronization
     lock.acquire()
     tid.store(spindle_thread_id(), ordering: .sequentiallyConsistent)  // W1 of the parking protocol
     // SAFETY: the string ends with a zero byte and is read during the call only.
-    unsafe Self.kernelName(currentName).withCString { unsafe spindle_thread_set_own_name($0) }
+    unsafe currentName.withCString { unsafe spindle_thread_set_own_name($0) }
     lock.release()
     spot.wakeAll()
   }
@@ -228,21 +232,6 @@ import Synchronization
     if ThreadRecord.existing === self {
       mistake("OSThread \"\(name)\" joins itself: it would wait for its own end for ever")
     }
-  }
-
-  // MARK: The kernel's name
-
-  /// What the kernel can show of a name: 15 bytes of UTF-8, no character's bytes cut apart, no zero byte.
-  static func kernelName(_ name: String) -> String {
-    if name.utf8.count <= 15, !name.utf8.contains(0) { return name }  // most of them; the loop takes microseconds
-    var result = ""
-    var count = 0
-    for scalar in name.unicodeScalars {
-      count += String(scalar).utf8.count
-      if count > 15 || scalar.value == 0 { break }
-      result.unicodeScalars.append(scalar)
-    }
-    return result
   }
 }
 

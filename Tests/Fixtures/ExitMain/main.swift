@@ -100,7 +100,11 @@ case "exit-twice":
   exit(5)
 
 case "delayed-call":
-  DelayedCall(after: .milliseconds(20)) { say("call") }.start()
+  DelayedCall(after: .milliseconds(20)) {
+    Exiting.wait()
+    say("call")
+  }.start()
+  Exiting.watch()
   let cancelled = DelayedCall(after: .seconds(3600)) { say("never") }
   cancelled.start()
   cancelled.cancel()
