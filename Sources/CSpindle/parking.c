@@ -19,7 +19,7 @@ int64_t spindle_now(void) {
 enum { GAVE_WAY = 700 };
 // For so many quick yields it counts as crowded: one thread less for a moment is no room yet.
 enum { CROWDED = 8 };
-// In nanoseconds: shorter than any kernel's time slice. Threads that wait for each other are back sooner, but for one in some hundreds.
+// In nanoseconds: shorter than kernels' usual time slices. Threads that wait for each other are back sooner, but for one in some hundreds.
 enum { SLICE = 1000000 };
 // Slices with so many quick yields between them have nothing to do with each other.
 enum { SUSPECT = 64 };
