@@ -87,7 +87,7 @@ def rounds_of(rows, rounds, patience):
                 for name, command, variant in entries:
                     line = run_once(command, variant, threads, patience)
                     if not line:
-                        missed[f"{workload} {threads}: {prefix(name)}-{variant.split(':')[1]}"] += 1
+                        missed[f"{workload} {threads}: {label(name, variant)}"] += 1
                         continue
                     row = runs.setdefault(f"{workload} {threads}", {"workload": workload, "threads": threads, "unit": line["unit"], "contenders": {}})
                     entry = row["contenders"].setdefault(line["contender"], {"values": [], "note": ""})
@@ -133,7 +133,7 @@ def main():
             workload = variant.split(":")[0]
             if not re.search(options.rows, workload):
                 continue
-            if wanted is not None and name != "spindle" and f"{prefix(name)}-{variant.split(':')[1]}" not in wanted.get(f"{workload} {threads}", ()):
+            if wanted is not None and name != "spindle" and label(name, variant) not in wanted.get(f"{workload} {threads}", ()):
                 continue
             rows.setdefault((workload, int(threads)), []).append((name, command, variant))
     # A row without Spindle says what the machine is, or what is still to come.
@@ -162,8 +162,10 @@ def main():
         print("no plot: it needs matplotlib", file=sys.stderr)
 
 
-def prefix(contender):
-    return contender.split("-")[0] if contender != "machine" else "c"
+def label(contender, variant):
+    """As the program itself names the variant: rust-crossbeam for Q3:crossbeam of rust."""
+    prefix = contender.split("-")[0] if contender != "machine" else "c"
+    return f"{prefix}-{variant.split(':')[1]}"
 
 
 if __name__ == "__main__":

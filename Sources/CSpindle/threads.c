@@ -30,7 +30,7 @@ struct start {
 static void *run(void *raw) {
   struct start start = *(struct start *)raw;
   free(raw);
-  pthread_setname_np(pthread_self(), start.name);
+  spindle_thread_set_own_name(start.name);
   start.body(start.context);
   return NULL;
 }

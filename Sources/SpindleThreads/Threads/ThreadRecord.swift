@@ -20,6 +20,8 @@ import Synchronization
 ///        be destroyed here
 ///     T6 the process may end now, as far as this
 ///        thread is concerned
+///
+/// J2 in its own steps, with a claim that may be given back: `JoinModelTests`.
 // SAFETY: `currentName` belongs to `lock`, the links to that of `ThreadRegistry`; `job` is written before the thread is created,
 // then belongs to the thread. The rest is constant or atomic.
 @safe package final class ThreadRecord: @unchecked Sendable {
