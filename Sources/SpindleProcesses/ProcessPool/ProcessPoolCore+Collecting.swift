@@ -25,7 +25,7 @@ extension ProcessPoolCore {
       state.delivering -= 1
       return state.isOver && state.delivering == 0
     }
-    if isLast { memory?.ring() }
+    if isLast { ringCollector() }
     return true
   }
 
@@ -150,7 +150,7 @@ extension ProcessPoolCore {
   /// The last step is done: nobody is left who could ask for another.
   func end() {
     OpenProcessPools.remove(self)
-    if state.withLock({ $0.hasCollector }), let memory { memory.ring() } else { finish() }
+    if !state.withLock({ $0.hasCollector }) || !ringCollector() { finish() }
   }
 
   private func finish() {

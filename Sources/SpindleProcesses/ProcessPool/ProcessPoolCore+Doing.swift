@@ -116,7 +116,7 @@ extension ProcessPoolCore {
       let calls = deeds.hopeless
       resolve { for call in calls { call.fail(error) } }
     }
-    if deeds.isEnd { end() } else if deeds.ringsCollector { memory?.ring() }
+    if deeds.isEnd { end() } else if deeds.ringsCollector { ringCollector() }
   }
 
   private func start(_ seat: Int) {

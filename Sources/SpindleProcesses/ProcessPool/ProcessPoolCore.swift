@@ -283,6 +283,17 @@ final class ProcessPoolCore: Sendable {
     startCollector()
   }
 
+  /// Wakes the collector; false when there is no bell.
+  ///
+  /// Under the lock: the collector that was woken may let the memory go at once, and then nobody else may hold it.
+  @discardableResult
+  func ringCollector() -> Bool {
+    ownMemory.withLock { memory in
+      memory?.ring()
+      return memory != nil
+    }
+  }
+
   /// Before anybody is told of the end: nothing that was shared is left open.
   func letMemoryGo() { ownMemory.withLock { $0 = nil } }
 
