@@ -106,11 +106,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", default="", help="a regular expression for workloads, as '^M' or '^Q1/64/'")
     parser.add_argument("--contenders", default="", help="a regular expression for contenders, as 'spindle|rust'")
-    parser.add_argument("--quick", action="store_true", help="one round, and of the peers only the best of the last results")
+    parser.add_argument("--quick", action="store_true", help="one round, --best 1")
+    parser.add_argument("--best", type=int, default=0, metavar="PEERS", help="only so many of the best peers of Results/latest.json")
+    parser.add_argument("--below", type=float, metavar="RATIO", help="with --best: only rows that were not won by so much there; no forms for tasks")
     parser.add_argument("--name", default="latest", help="the results' name: Results/NAME.json, .md, .svg")
     parser.add_argument("--beside", type=int, default=0, metavar="LOOPS", help="run beside so many busy loops; a row has 30 s then")
     options = parser.parse_args()
-    rounds = 1 if options.quick else options.rounds
+    rounds, peers = (1, 1) if options.quick else (options.rounds, options.best)
 
     commands = {}
     for contender in contenders.ALL:
@@ -124,8 +126,8 @@ def main():
             print(f"skipped: {contender.name}: {missing}", file=sys.stderr)
 
     wanted = None
-    if options.quick:
-        wanted = report.best_peers(os.path.join(RESULTS, "latest.json"))
+    if peers:
+        wanted = report.worth_measuring(os.path.join(RESULTS, "latest.json"), peers, options.below)
     rows = collections.OrderedDict()
     for name, command in commands.items():
         for line in output(command + ["list"]).splitlines():
@@ -133,7 +135,7 @@ def main():
             workload = variant.split(":")[0]
             if not re.search(options.rows, workload):
                 continue
-            if wanted is not None and name != "spindle" and label(name, variant) not in wanted.get(f"{workload} {threads}", ()):
+            if wanted is not None and label(name, variant) not in wanted.get(f"{workload} {threads}", ()):
                 continue
             rows.setdefault((workload, int(threads)), []).append((name, command, variant))
     # A row without Spindle says what the machine is, or what is still to come.
@@ -155,7 +157,7 @@ def main():
     with open(base + ".md", "w") as f:
         f.write(report.table(results))
     print(report.summary(results))
-    if options.beside:  # few rows, and some without figures: the table says more
+    if options.beside or options.below:  # few rows, and some without figures: the table says more
         return
     plot = os.path.join(contenders.HERE, "driver", "plot.py")
     if subprocess.run([contenders.python(), plot, base + ".json", base + ".svg"]).returncode:

@@ -13,12 +13,9 @@ def is_more_better(unit):
     return unit.endswith("/s") and not unit.startswith("wake-ups") or unit.startswith("GB")
 
 
-def best(row, names):
-    """The name with the best median; None without names."""
-    medians = {n: statistics.median(row["contenders"][n]["values"]) for n in names}
-    if not medians:
-        return None
-    return (max if is_more_better(row["unit"]) else min)(medians, key=medians.get)
+def ranked(row, names):
+    """The names, the best median first."""
+    return sorted(names, key=lambda n: statistics.median(row["contenders"][n]["values"]), reverse=is_more_better(row["unit"]))
 
 
 def split(row):
@@ -50,23 +47,26 @@ def comparisons(results):
     for row in results["rows"].values():
         ours, _ = split(row)
         for group in ([n for n in ours if not is_task_form(n)], [n for n in ours if is_task_form(n)]):
-            name = best(row, group)
-            if not name:
-                continue
-            peer = best(row, rivals(row, name))
-            yield row, name, peer, ratios(row, name, peer) if peer else []
+            for name in ranked(row, group)[:1]:
+                peer = next(iter(ranked(row, rivals(row, name))), None)
+                yield row, name, peer, ratios(row, name, peer) if peer else []
 
 
-def best_peers(path):
-    """For --quick: per row the names worth measuring again. None without earlier results."""
+def worth_measuring(path, peers, below=None):
+    """Per row the names that are worth measuring again: Spindle's best, and so many of the best peers of the last results.
+
+    With `below` only rows where Spindle was not that many times as fast as the best peer, and no forms for tasks. None without results.
+    """
     try:
         with open(path) as f:
             results = json.load(f)
     except OSError:
         return None
     wanted = {}
-    for row, _, peer, _ in comparisons(results):
-        wanted.setdefault(f"{row['workload']} {row['threads']}", set()).add(peer)
+    for row, name, _, values in comparisons(results):
+        if below is not None and (not values or statistics.median(values) >= below or is_task_form(name)):
+            continue
+        wanted.setdefault(f"{row['workload']} {row['threads']}", set()).update([name], ranked(row, rivals(row, name))[:peers])
     return wanted
 
 
@@ -109,9 +109,8 @@ def table(results):
     """The summary, then every contender of every row, the best first."""
     lines = [summary(results), "## Every contender\n", "| row | threads | unit | contender | median | smallest to largest | note |", "|---|---|---|---|---|---|---|"]
     for row in results["rows"].values():
-        order = sorted(
-            row["contenders"].items(), key=lambda item: statistics.median(item[1]["values"]), reverse=is_more_better(row["unit"]))
-        for name, entry in order:
+        for name in ranked(row, row["contenders"]):
+            entry = row["contenders"][name]
             v = entry["values"]
             lines.append(
                 f"| {row['workload']} | {row['threads']} | {row['unit']} | {name} | {short(statistics.median(v))} | "
