@@ -1,5 +1,6 @@
 import CSpindle
 import Glibc
+import SpindleTestSupport
 
 /// The built `spindle` command as a child of the test, in a process group of its own, killed and reaped when the handle
 /// goes.
@@ -37,31 +38,8 @@ final class SpindleProgram {
       unsafe posix_spawn_file_actions_adddup2(&actions, other ?? output, 1)
     }
     unsafe posix_spawn_file_actions_adddup2(&actions, otherErrors ?? errors, 2)
-    var attributes = posix_spawnattr_t()
-    unsafe posix_spawnattr_init(&attributes)
-    unsafe posix_spawnattr_setflags(
-      &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-    unsafe posix_spawnattr_setpgroup(&attributes, 0)
-    var signals = sigset_t()
-    unsafe sigemptyset(&signals)
-    unsafe posix_spawnattr_setsigmask(&attributes, &signals)
-    unsafe sigfillset(&signals)
-    unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
-    let path = Self.directory + "/spindle"
-    var argv = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
-    var envp = unsafe (environment + ["PATH=/usr/bin:/bin"]).map { unsafe strdup($0) } + [nil]
-    defer {
-      unsafe (argv + envp).forEach { unsafe free($0) }
-      unsafe posix_spawn_file_actions_destroy(&actions)
-      unsafe posix_spawnattr_destroy(&attributes)
-    }
-    var pid: pid_t = 0
-    let error = unsafe posix_spawn(&pid, path, &actions, &attributes, &argv, &envp)
-    self.pid = pid
-    if error != 0 {
-      status = -1
-      throw Problem(description: "cannot start \(path): error \(error)")
-    }
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    pid = try spawn(Self.directory + "/spindle", arguments, environment: environment + ["PATH=/usr/bin:/bin"], &actions)
   }
 
   /// Runs it to its end.

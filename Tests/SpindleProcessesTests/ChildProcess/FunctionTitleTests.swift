@@ -13,7 +13,7 @@ private struct Ender: Codable, Sendable {
 }
 #endif
 
-@Suite(.watchdog(seconds: 60)) struct FunctionTitleTests {
+@Suite(.oneAtATime, .watchdog(seconds: 60)) struct FunctionTitleTests {
 #if DEBUG
   private func call<Result: Codable & Sendable>(_ child: ChildProcess<Result>) -> String {
     child.start()

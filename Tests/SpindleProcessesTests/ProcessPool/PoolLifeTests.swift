@@ -186,6 +186,7 @@ final class Meeting {
       futures = (0..<20).map { pool.submit(Work.square, $0) }
     }
     for (number, future) in futures.enumerated() { #expect(try future.result() == number * number) }
+    eventually { children().isEmpty }
   }
 
   @Test func `a callback may wait for another future of its own pool`() throws {

@@ -23,24 +23,11 @@ final class Program {
     unsafe posix_spawn_file_actions_init(&actions)
     unsafe posix_spawn_file_actions_adddup2(&actions, stdin[0], 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, stdout[1], 1)
-    var attributes = posix_spawnattr_t()
-    unsafe posix_spawnattr_init(&attributes)
-    unsafe posix_spawnattr_setflags(
-      &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-    unsafe posix_spawnattr_setpgroup(&attributes, 0)
-    var signals = sigset_t()
-    unsafe sigemptyset(&signals)
-    unsafe posix_spawnattr_setsigmask(&attributes, &signals)
-    unsafe sigfillset(&signals)
-    unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
     defer {
       unsafe posix_spawn_file_actions_destroy(&actions)
-      unsafe posix_spawnattr_destroy(&attributes)
       close(stdin[0])
       close(stdout[1])
     }
-    let path = Program.directory + "/" + name
-    var argv = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
     // One each: of two, the runtime takes the last and the C library the first.
     let backtrace = environment.contains { $0.hasPrefix("SWIFT_BACKTRACE=") } ? [] : ["SWIFT_BACKTRACE=enable=no"]
     // What a sanitizer was told goes for all that the tests start.
@@ -48,14 +35,9 @@ final class Program {
       unsafe spindle_test_setting(name).map { unsafe "\(name)=\(String(cString: $0))" }
     }
     let variables = environment + ["PATH=/usr/bin:/bin"] + backtrace + options
-    var envp = unsafe variables.map { unsafe strdup($0) } + [nil]
-    defer { unsafe (argv + envp).forEach { unsafe free($0) } }
-    var pid: pid_t = 0
-    let error = unsafe posix_spawn(&pid, path, &actions, &attributes, &argv, &envp)
+    pid = try spawn(Program.directory + "/" + name, arguments, environment: variables, &actions)
     input = stdin[1]
     output = stdout[0]
-    self.pid = pid
-    guard error == 0 else { throw Problem("posix_spawn \(path): \(error)") }
   }
 
   struct Problem: Error, CustomStringConvertible {

@@ -296,7 +296,7 @@ private struct HiddenPairing<Inner: Sendable>: Codable, Sendable {
   func encode(to encoder: any Encoder) throws {}
 }
 
-@Suite(.watchdog(seconds: 120)) struct PrivateElementTests {
+@Suite(.oneAtATime, .watchdog(seconds: 120)) struct PrivateElementTests {
   @Test(arguments: StartMethod.allCases)
   func `shared objects of private types go to other processes`(_ method: StartMethod) throws {
     let queue = SharedQueue<HiddenNote>(capacity: 2)

@@ -32,6 +32,8 @@ package func descriptorsLeft(since before: [String: String], others: () -> Bool 
 }
 
 /// The children that this process has started and not reaped: those whose names begin so.
+///
+/// Those of all tests that run in it: whoever makes a process pool there is `.oneAtATime`, and waits for the end of its workers.
 package func children(named prefix: String = "ProcessPool-") -> [pid_t] {
   children { $0.name.hasPrefix(prefix) }
 }
