@@ -149,17 +149,23 @@ def main():
         "load": {"smallest": min(load), "median": sorted(load)[len(load) // 2], "largest": max(load)} if load else {},
         "beside": options.beside, "patience": patience, "missed": missed, "rows": runs,
     }
+    write(results, options.name)
+    print(report.summary(results))
+    if not options.beside and not options.below:  # else few rows, and some without figures: the table says more
+        draw(options.name)
+
+
+def write(results, name):
     os.makedirs(RESULTS, exist_ok=True)
-    base = os.path.join(RESULTS, options.name)
-    with open(base + ".json", "w") as f:
+    with open(os.path.join(RESULTS, name + ".json"), "w") as f:
         json.dump(results, f, indent=1)
         f.write("\n")
-    with open(base + ".md", "w") as f:
+    with open(os.path.join(RESULTS, name + ".md"), "w") as f:
         f.write(report.table(results))
-    print(report.summary(results))
-    if options.beside or options.below:  # few rows, and some without figures: the table says more
-        return
-    plot = os.path.join(contenders.HERE, "driver", "plot.py")
+
+
+def draw(name):
+    plot, base = os.path.join(contenders.HERE, "driver", "plot.py"), os.path.join(RESULTS, name)
     if subprocess.run([contenders.python(), plot, base + ".json", base + ".svg"]).returncode:
         print("no plot: it needs matplotlib", file=sys.stderr)
 

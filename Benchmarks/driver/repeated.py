@@ -2,8 +2,9 @@
 
 Usage: repeated.py RUNS [options of Benchmarks/run]
 
-The last of the runs is kept as Results/latest.*.
+Results/latest.* has the rounds of all of them.
 """
+import collections
 import json
 import os
 import statistics
@@ -12,6 +13,26 @@ import sys
 
 import measure
 import report
+
+
+def together(runs):
+    """One run with the rounds of all: what failed in one is told, and its row has the others' figures."""
+    result = {**runs[-1], "rounds": sum(run["rounds"] for run in runs), "missed": dict(sum((collections.Counter(run["missed"]) for run in runs), collections.Counter()))}
+    loads = [run["load"] for run in runs if run["load"]]
+    if loads:
+        result["load"] = {"smallest": min(load["smallest"] for load in loads), "median": statistics.median(load["median"] for load in loads),
+                          "largest": max(load["largest"] for load in loads)}
+    result["rows"] = {}
+    for run in runs:
+        for key, row in run["rows"].items():
+            kept = result["rows"].setdefault(key, {**row, "contenders": {}})["contenders"]
+            for name, entry in row["contenders"].items():
+                known = kept.setdefault(name, {"values": [], "note": ""})
+                known["note"] = entry["note"]
+                for figures in ("values", "switches"):
+                    if figures in entry:
+                        known[figures] = known.get(figures, []) + entry[figures]
+    return result
 
 
 def main():
@@ -41,6 +62,8 @@ def main():
             if len(ratios) == count:
                 figures = " | ".join(f"{ratio:.3g}" for ratio in ratios)
                 lines.append(f"| {row['workload']} | {row['threads']} | {', '.join(sorted(names))} | {', '.join(peers)} | {figures} | {statistics.median(ratios):.3g} |")
+    measure.write(together(runs), "latest")
+    measure.draw("latest")
     with open(os.path.join(measure.RESULTS, "repeated.md"), "w") as f:
         f.write("\n".join(lines) + "\n")
     print("\n".join(lines))
