@@ -108,7 +108,7 @@ def main():
     parser.add_argument("--contenders", default="", help="a regular expression for contenders, as 'spindle|rust'")
     parser.add_argument("--quick", action="store_true", help="one round, --best 1")
     parser.add_argument("--best", type=int, default=0, metavar="PEERS", help="only so many of the best peers of Results/latest.json")
-    parser.add_argument("--below", type=float, metavar="RATIO", help="with --best: only rows that were not won by so much there; no forms for tasks")
+    parser.add_argument("--below", type=float, metavar="RATIO", help="with --best: only rows that were not won by so much there, and of ours only the best form; none for tasks")
     parser.add_argument("--name", default="latest", help="the results' name: Results/NAME.json, .md, .svg")
     parser.add_argument("--beside", type=int, default=0, metavar="LOOPS", help="run beside so many busy loops; a row has 30 s then")
     options = parser.parse_args()
@@ -135,7 +135,9 @@ def main():
             workload = variant.split(":")[0]
             if not re.search(options.rows, workload):
                 continue
-            if wanted is not None and label(name, variant) not in wanted.get(f"{workload} {threads}", ()):
+            # Forms of our own that are not the best are left out only where it is the best that is in doubt.
+            is_optional = name != "spindle" or options.below
+            if wanted is not None and is_optional and label(name, variant) not in wanted.get(f"{workload} {threads}", ()):
                 continue
             rows.setdefault((workload, int(threads)), []).append((name, command, variant))
     # A row without Spindle says what the machine is, or what is still to come.
