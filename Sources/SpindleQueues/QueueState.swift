@@ -203,7 +203,8 @@ struct Backoff {
 }
 
 /// Steps aside when another thread was faster at claiming the next place, longer each time. The line with the position then stays
-/// where it is for several claims of that other thread, instead of changing the processor with each.
+/// where it is for several claims of that other thread, instead of changing the processor with each. Where more threads than processors
+/// want to run, one of them runs meanwhile: with four that put and four that take on two processors that is a tenth more.
 @usableFromInline
 struct Contention {
   @usableFromInline var pauses = 32
@@ -213,6 +214,7 @@ struct Contention {
 
   @usableFromInline @inline(never)
   mutating func stepAside() {
+    if SpinPolicy.giveWay() { return }
     for _ in 0..<pauses { spindle_pause() }
     pauses = min(2 * pauses, 64)
   }

@@ -86,6 +86,14 @@ package struct SpinPolicy {
     }
   }
 
+  /// For who has nothing to wait for, but had better let others go first: gives the processor away where threads crowd. False where
+  /// they do not, or where yields are dear.
+  package static func giveWay() -> Bool {
+    guard spindle_is_crowded(), !spindle_is_yield_dear() else { return false }
+    _ = spindle_yield()
+    return true
+  }
+
   /// For a wait for another process, which has to be woken first: as long as that takes. Yields cost the others nothing.
   @inline(__always)
   package init(untilAwake: Void) {
