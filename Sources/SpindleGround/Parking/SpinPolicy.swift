@@ -90,7 +90,7 @@ package struct SpinPolicy {
   /// they do not, or where yields are dear.
   package static func giveWay() -> Bool {
     guard spindle_is_crowded(), !spindle_is_yield_dear() else { return false }
-    _ = spindle_yield()
+    spindle_yield()
     return true
   }
 

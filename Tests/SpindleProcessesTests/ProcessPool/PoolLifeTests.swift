@@ -295,7 +295,7 @@ final class Meeting {
   }
 }
 
-/// A pool that has used much of its arena: its memory takes a while to let go.
+/// Looks what is left at once when a pool has ended. Some have used much of their arenas, which take a while to let go.
 private func useManyPools(_ count: Int) throws {
   let before = openDescriptors()
   for number in 0..<count {
