@@ -22,17 +22,20 @@ import Synchronization
   @inlinable
   init(kind: QueueState.Kind, capacity: Int, store: LockedStore<Element>?) {
     if capacity < 0 { mistake("a queue's capacity is 0 (no bound) or more, not \(capacity)") }
-    // The slots of a ring follow its state, at the next multiple of the alignment.
-    let slots = kind == .slots ? capacity : 0
+    // What a ring or a chain needs besides follows its state.
+    let byteCount =
+      switch kind {
+      case .slots: Slots<Element>.start + capacity * SlotLayout<Element>.stride
+      case .blocks: Blocks<Element>.byteCount
+      case .locked: MemoryLayout<QueueState>.size
+      }
     let lap = kind == .slots ? UInt(2) << UInt(Int.bitWidth - (capacity - 1).leadingZeroBitCount) : 2
-    let memory = UnsafeMutableRawPointer.allocate(
-      byteCount: Slots<Element>.start + slots * SlotLayout<Element>.stride,
-      alignment: SlotLayout<Element>.alignment)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: SlotLayout<Element>.alignment)
     unsafe state = memory.bindMemory(to: QueueState.self, capacity: 1)
     unsafe state.initialize(to: QueueState(kind: kind, capacity: capacity, lap: lap))
     self.store = store
     switch kind {
-    case .slots: unsafe Slot<Element>.prepare(Slots<Element>(state).base, count: slots)
+    case .slots: unsafe Slot<Element>.prepare(Slots<Element>(state).base, count: capacity)
     case .blocks: unsafe Blocks<Element>(state).begin()
     case .locked: break
     }

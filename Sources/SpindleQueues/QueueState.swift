@@ -80,8 +80,7 @@ package enum Attempt {
   /// Those who wait until nothing is unfinished.
   let allDone = ParkingSpot()
 
-  // Kind `blocks`: see Blocks.
-  @usableFromInline let spare = Atomic<UInt>(0)
+  /// Kind `blocks`: see Blocks.
   @usableFromInline let retired = Atomic<UInt>(0)
 
   @usableFromInline static var shutBit: UInt { 1 }

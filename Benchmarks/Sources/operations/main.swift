@@ -125,6 +125,12 @@ let operations = [
   Operation("queue", "Queue(): put, get", blocksAtMost: rarely) {
     for i in 0..<$0 { try! unbounded.put(i); _ = try! unbounded.get() }
   },
+  Operation("queue-1000", "Queue(): put 1000, get 1000", blocksAtMost: rarely / 10) {
+    for _ in 0..<max(1, $0 / 1000) {
+      for i in 0..<1000 { try! unbounded.put(i) }
+      for _ in 0..<1000 { _ = try! unbounded.get() }
+    }
+  },
   Operation("lifo", "LIFOQueue(): put, get", blocksAtMost: 0) {
     for i in 0..<$0 { try! stack.put(i); _ = try! stack.get() }
   },

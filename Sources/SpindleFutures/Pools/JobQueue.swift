@@ -34,7 +34,7 @@ import Synchronization
 
   init() {
     let alignment = QueueState.alignment
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<QueueState>.size, alignment: alignment)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: Blocks<Job>.byteCount, alignment: alignment)
     unsafe state = memory.bindMemory(to: QueueState.self, capacity: 1)
     unsafe state.initialize(to: QueueState(kind: .blocks, capacity: 0))
     let line = UnsafeMutableRawPointer.allocate(byteCount: alignment, alignment: alignment)

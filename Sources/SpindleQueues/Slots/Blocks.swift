@@ -53,6 +53,24 @@ struct BlockPosition {
   @inlinable @inline(__always)
   package init(_ state: UnsafeMutablePointer<QueueState>) { unsafe self.state = state }
 
+  /// The places for empty blocks lie behind the state.
+  @inlinable
+  package static var byteCount: Int { MemoryLayout<QueueState>.size + spares * MemoryLayout<Atomic<UInt>>.stride }
+
+  /// How many empty blocks are kept, a power of two. So much may come in while nothing is taken out, again and again, and nothing is
+  /// allocated; a thread that puts and gets in turn needs one.
+  @inlinable @inline(__always)
+  static var spares: Int {
+    let most = max(1, min(64, (1 << 15) / Block<Element>.byteCount))
+    return 1 << (Int.bitWidth - 1 - most.leadingZeroBitCount)
+  }
+
+  @inlinable @inline(__always)
+  func spare(_ number: UInt) -> UnsafeMutablePointer<Atomic<UInt>> {
+    let first = unsafe (UnsafeMutableRawPointer(state) + MemoryLayout<QueueState>.size).assumingMemoryBound(to: Atomic<UInt>.self)
+    return unsafe first + Int(number & UInt(Self.spares - 1))
+  }
+
   @usableFromInline static var full: UInt { 1 }
   @usableFromInline static var read: UInt { 2 }
 
@@ -69,7 +87,8 @@ struct BlockPosition {
     var contention = Contention()
     // From before the claim on, so that the others, who wait at 31, do not wait for memory.
     var newBlock: UInt = 0
-    defer { if newBlock != 0 { keepSpare(unsafe Block(newBlock)) } }
+    var newNumber: UInt = 0
+    defer { if newBlock != 0 { keepSpare(unsafe Block(newBlock), newNumber) } }
     var tail = unsafe state.pointee.tail.load(ordering: .acquiring)  // P1; pairs with link()
     while tail & QueueState.shutBit == 0 {
       let position = BlockPosition(raw: tail)
@@ -83,7 +102,10 @@ struct BlockPosition {
         if unsafe Int(bitPattern: position.number &- head.number) >= state.pointee.capacity { return .mustWait }
       }
       let block = unsafe state.pointee.tailBlock.load(ordering: .acquiring)  // P2; pairs with link()
-      if position.index == BlockPosition.slots - 1, newBlock == 0 { newBlock = freshBlock() }
+      if position.index == BlockPosition.slots - 1, newBlock == 0 {
+        newNumber = position.block &+ 1
+        newBlock = freshBlock(newNumber)
+      }
       let claimed = unsafe state.pointee.tail.weakCompareExchange(
         expected: tail, desired: tail &+ BlockPosition.step,
         successOrdering: .sequentiallyConsistent, failureOrdering: .relaxed).exchanged  // P3
@@ -121,12 +143,13 @@ struct BlockPosition {
         if tail & ~QueueState.shutBit == head { return tail == head ? .mustWait : .shutDown }
         unsafe state.pointee.horizon.store(tail & ~QueueState.shutBit, ordering: .releasing)
       }
-      let claimed = unsafe state.pointee.head.weakCompareExchange(
+      let (claimed, seen) = unsafe state.pointee.head.weakCompareExchange(
         expected: head, desired: head &+ BlockPosition.step,
-        successOrdering: .sequentiallyConsistent, failureOrdering: .relaxed).exchanged  // C4
+        successOrdering: .sequentiallyConsistent, failureOrdering: .acquiring)  // C4; a failed one is C1
       guard claimed else {
         contention.stepAside()
-        head = unsafe state.pointee.head.load(ordering: .acquiring)
+        // Not looked at anew: whoever takes goes on meanwhile, and a look would only have the line change processors once more.
+        head = seen
         continue
       }
       let memory = unsafe Block<Element>(block)
@@ -136,7 +159,7 @@ struct BlockPosition {
       if slot.load() != Self.full { slotFilled(slot) }  // C6
       item = slot.empty()
       slot.store(Self.read)  // C7
-      if isLast { retire(memory) }
+      if isLast { retire(memory, number: position.block) }
       if unsafe state.pointee.capacity > 0 { unsafe state.pointee.room.wake() }  // C8
       return .done
     }
@@ -201,30 +224,35 @@ struct BlockPosition {
 
   // MARK: Blocks come and go
 
+  /// A block that is empty, for the part of the chain with that number.
   @inlinable @inline(never)
-  func freshBlock() -> UInt {
+  func freshBlock(_ number: UInt) -> UInt {
     // Acquiring: pairs with the exchange in keepSpare(); the block's slots are empty again.
-    let spare = unsafe state.pointee.spare.exchange(0, ordering: .acquiring)
+    let spare = unsafe spare(number).pointee.exchange(0, ordering: .acquiring)
     if spare == 0 { return Block<Element>.make().word }
     if unsafe state.pointee.putRun.isLong() { unsafe Block<Element>(spare).fetch(BlockPosition.slots) }
     return spare
   }
 
-  /// Keeps an empty block for the next who needs one.
+  /// Keeps an empty block. Its number in the chain says where, so that producers, whose numbers follow one another as well, come by
+  /// there in the same order, and the two rarely meet.
   @inlinable @inline(never)
-  func keepSpare(_ block: Block<Element>) {
+  func keepSpare(_ block: Block<Element>, _ number: UInt) {
     // Releasing: whoever takes it sees it empty.
-    let displaced = unsafe state.pointee.spare.exchange(block.word, ordering: .acquiringAndReleasing)
+    let displaced = unsafe spare(number).pointee.exchange(block.word, ordering: .acquiringAndReleasing)
     if displaced != 0 { unsafe Block<Element>(displaced).free() }
   }
 
   /// Takes back a block and all those retired before it, as far as all their elements have been read.
   @inlinable @inline(never)
-  func retire(_ block: Block<Element>) {
+  func retire(_ block: Block<Element>, number: UInt) {
     // Nobody else has what this exchange returns: no other thread takes single blocks out of the chain.
     let older = unsafe state.pointee.retired.exchange(0, ordering: .acquiring)
     unsafe block.next.pointee.store(older, ordering: .relaxed)
     var word = block.word
+    // Where nothing is in line, the block is the next that producers need: two or three go round.
+    let horizon = unsafe BlockPosition(raw: state.pointee.horizon.load(ordering: .relaxed)).block
+    var place = horizon <= number &+ 1 ? number &+ 2 : number
     while word != 0 {
       let block = unsafe Block<Element>(word)
       word = unsafe block.next.pointee.load(ordering: .relaxed)
@@ -233,7 +261,8 @@ struct BlockPosition {
         continue
       }
       block.reset()
-      keepSpare(block)
+      keepSpare(block, place)
+      place &-= 1  // for an older one, whose number nobody knows any more
     }
   }
 
@@ -249,9 +278,12 @@ struct BlockPosition {
     }
   }
 
-  /// The first block of an empty queue.
+  /// The places for empty blocks, with nothing in them, and the first block of an empty queue.
   @inlinable
   package func begin() {
+    let places = unsafe UnsafeMutableRawPointer(state) + MemoryLayout<QueueState>.size
+    let first = unsafe places.bindMemory(to: Atomic<UInt>.self, capacity: Self.spares)
+    for index in 0..<Self.spares { unsafe (first + index).initialize(to: Atomic(0)) }
     let block = Block<Element>.make()
     unsafe state.pointee.headBlock.store(block.word, ordering: .relaxed)
     unsafe state.pointee.tailBlock.store(block.word, ordering: .relaxed)
@@ -263,8 +295,10 @@ struct BlockPosition {
     // The head's block is also the tail's: the queue is empty, and whoever claimed a last slot moved on.
     var word = unsafe state.pointee.headBlock.load(ordering: .acquiring)
     unsafe Block<Element>(word).free()
-    word = unsafe state.pointee.spare.load(ordering: .acquiring)
-    if word != 0 { unsafe Block<Element>(word).free() }
+    for number in 0..<UInt(Self.spares) {
+      word = unsafe spare(number).pointee.load(ordering: .acquiring)
+      if word != 0 { unsafe Block<Element>(word).free() }
+    }
     word = unsafe state.pointee.retired.load(ordering: .acquiring)
     while word != 0 {
       let block = unsafe Block<Element>(word)
@@ -272,64 +306,4 @@ struct BlockPosition {
       block.free()
     }
   }
-}
-
-/// 31 slots and the address of the block after them.
-// SAFETY: see Blocks for who may touch it when.
-@usableFromInline
-@safe struct Block<Element: ~Copyable> {
-  @usableFromInline let base: UnsafeMutableRawPointer
-
-  @inlinable @inline(__always)
-  @unsafe init(_ word: UInt) { unsafe base = UnsafeMutableRawPointer(bitPattern: word)! }
-
-  @inlinable @inline(__always)
-  var word: UInt { unsafe UInt(bitPattern: base) }
-
-  /// The links come first, alone in their lines: only the last slot's producer and consumer use them.
-  @inlinable @inline(__always)
-  static var header: Int { SlotLayout<Element>.alignment }
-
-  @inlinable @inline(__always)
-  var next: UnsafeMutablePointer<Atomic<UInt>> { unsafe base.assumingMemoryBound(to: Atomic<UInt>.self) }
-
-  @inlinable @inline(__always)
-  func slot(_ index: Int) -> Slot<Element> { unsafe Slot(base + Self.header, index) }
-
-  @inlinable @inline(never)
-  static func make() -> Block {
-    // Not at a multiple of 128: asked for that, glibc gathers all small blocks that were freed since, each time.
-    let base = UnsafeMutableRawPointer.allocate(
-      byteCount: header + BlockPosition.slots * SlotLayout<Element>.stride,
-      alignment: max(16, MemoryLayout<Element>.alignment))
-    unsafe base.bindMemory(to: Atomic<UInt>.self, capacity: 1).initialize(to: Atomic(0))
-    unsafe Slot<Element>.prepare(base + header, count: BlockPosition.slots)
-    return unsafe Block(UInt(bitPattern: base))
-  }
-
-  /// Has the block's first so many slots come, all at once. The other side wrote them last, so they lie in another processor's cache,
-  /// and each line would be waited for by itself: half the time of a put and a take by two threads.
-  @inlinable
-  func fetch(_ slots: Int) {
-    if slots > 0 { unsafe spindle_fetch_for_writing(base, min(Self.header + slots * SlotLayout<Element>.stride, Self.mostFetched)) }
-  }
-
-  /// About as much as a processor can wait for at a time.
-  @inlinable
-  static var mostFetched: Int { 1024 }
-
-  @inlinable
-  var isRead: Bool {
-    for index in 0..<BlockPosition.slots where slot(index).load() != Blocks<Element>.read { return false }
-    return true
-  }
-
-  @inlinable
-  func reset() {
-    for index in 0..<BlockPosition.slots { slot(index).store(0) }
-    unsafe next.pointee.store(0, ordering: .relaxed)
-  }
-
-  @inlinable
-  func free() { unsafe base.deallocate() }
 }

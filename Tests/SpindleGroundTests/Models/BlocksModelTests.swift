@@ -17,7 +17,8 @@ import Testing
 ///                                                      of them: all its slots read? empty it, it is the spare one
 ///                                                      (the spare before it is freed); else it is retired again
 ///
-/// P5 and P6 are one step, and C6 and C7: the explorer cares who is between the claim and that step.
+/// P5 and P6 are one step, and C6 and C7: the explorer cares who is between the claim and that step. There is one place for a spare block;
+/// the code has more of them, each by itself.
 @Suite(.watchdog(seconds: 120)) struct BlocksModelTests {
   @Test(arguments: Scene.allCases) func eachElementIsTakenOnceAndNoBlockIsTouchedAfterItsEnd(_ scene: Scene) {
     let result = model(scene, nil).explore()
