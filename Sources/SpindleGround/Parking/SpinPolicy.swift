@@ -3,9 +3,9 @@ import CSpindle
 /// How long to try again before sleeping: the only spin policy, used by everything that waits.
 ///
 /// A wake-up through the kernel costs 30 us across cores; a cache line crosses in 0.05 to 0.15 us. So a waiter first retries
-/// after short runs of pauses (about 1 us in all), then lets other threads run a few times, then sleeps. Runs of one
+/// after short runs of pauses (2 to 4 us in all), then lets other threads run a few times, then sleeps. Runs of one
 /// length: doubling ones look too rarely just when a hand-over is due, and halve the rate of a ping-pong. Not shorter than
-/// a line takes to cross: each look takes the line away from whoever is about to write it.
+/// a line takes to cross, which differs by who made the processor: each look takes the line away from whoever is about to write it.
 /// With one processor whoever must act first cannot run while we spin: then only yields are tried. The same when more
 /// must act than there are processors.
 ///
@@ -37,11 +37,12 @@ package struct SpinPolicy {
   private var round: Int
   /// How many pauses pass before the first look.
   private let firstPauses: Int
+  private let pausesPerRound: Int
+  private let pauseRounds: Int
   private var yieldRounds: Int
   private let mayPause: Bool
 
-  private static var pauseRounds: Int { 13 }
-  private static var pausesPerRound: Int { 6 }
+  private static var pauses: Int { 78 }
   private static var longestFirstLook: UInt { 11 }
   private static var gatheringRounds: Int { 4 }
   private static var longestGathering: UInt { 20 }
@@ -54,12 +55,14 @@ package struct SpinPolicy {
   @inline(__always)
   package init(parties: Int = 2, batch: UInt? = nil) {
     let givesWay = batch == nil || batch! >= Self.largeBatch
-    round = givesWay && spindle_is_crowded() && !(batch != nil && spindle_is_yield_dear()) ? Self.pauseRounds : 0
+    pausesPerRound = Int(spindle_pauses_per_look())
+    pauseRounds = Self.pauses / pausesPerRound
+    round = givesWay && spindle_is_crowded() && !(batch != nil && spindle_is_yield_dear()) ? pauseRounds : 0
     firstPauses =
       switch batch {
-      case nil: Self.pausesPerRound
+      case nil: pausesPerRound
       case 0?, 1?: 1
-      case let batch?: Int(min(batch, Self.longestFirstLook)) * Self.pausesPerRound
+      case let batch?: Int(min(batch, Self.longestFirstLook)) * pausesPerRound
       }
     yieldRounds = Self.usualYieldRounds
     mayPause = parties <= 2 || parties <= Int(spindle_processors())
@@ -73,6 +76,7 @@ package struct SpinPolicy {
   /// until they are of one. The moment that no more come it goes on: who submits may be waiting for these.
   package static func gather(batch: UInt, count: () -> Int) {
     guard batch > 1, spindle_processors() > 1 else { return }
+    let pausesPerRound = Int(spindle_pauses_per_look())
     var rounds = 1
     var roundsLeft = Int(min(2 * batch, longestGathering))
     var seen = 0
@@ -104,8 +108,8 @@ package struct SpinPolicy {
   /// Waits a little. False when it is time to sleep.
   package mutating func pauseOrYield() -> Bool {
     if pause() { return true }
-    if round == Self.pauseRounds, spindle_has_woken() { yieldRounds = Self.wakeUpRounds }
-    if round >= Self.pauseRounds + yieldRounds || spindle_is_yield_dear() { return false }
+    if round == pauseRounds, spindle_has_woken() { yieldRounds = Self.wakeUpRounds }
+    if round >= pauseRounds + yieldRounds || spindle_is_yield_dear() { return false }
     if spindle_yield() { yieldRounds = 0 }
     round += 1
     return true
@@ -113,10 +117,10 @@ package struct SpinPolicy {
 
   /// The same without yields, for a task: its thread belongs to Swift's cooperative pool and other tasks may need it.
   package mutating func pause() -> Bool {
-    guard round < Self.pauseRounds, mayPause, spindle_processors() > 1 else { return false }
-    let pauses = round == 0 ? firstPauses : Self.pausesPerRound
+    guard round < pauseRounds, mayPause, spindle_processors() > 1 else { return false }
+    let pauses = round == 0 ? firstPauses : pausesPerRound
     for _ in 0..<pauses { spindle_pause() }
-    round += max(1, pauses / Self.pausesPerRound)
+    round += max(1, pauses / pausesPerRound)
     return true
   }
 }
