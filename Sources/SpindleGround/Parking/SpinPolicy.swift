@@ -40,7 +40,6 @@ package struct SpinPolicy {
   private let pausesPerRound: Int
   private let pauseRounds: Int
   private var yieldRounds: Int
-  private let mayPause: Bool
 
   private static var pauses: Int { 78 }
   private static var longestFirstLook: UInt { 11 }
@@ -48,24 +47,28 @@ package struct SpinPolicy {
   private static var longestGathering: UInt { 20 }
   private static var largeBatch: UInt { 4 }
   private static var usualYieldRounds: Int { 8 }
+  /// Of pauses.
+  private static var yieldRoundsInstead: Int { 21 }
   private static var wakeUpRounds: Int { 80 }
 
   /// `parties`: how many threads or tasks must act, the caller included, until there is no need to wait. `batch`: how much
   /// of what is waited for was used since the last wait for it, where that is known.
   @inline(__always)
   package init(parties: Int = 2, batch: UInt? = nil) {
-    let givesWay = batch == nil || batch! >= Self.largeBatch
+    let mayGiveWay = batch == nil || batch! >= Self.largeBatch
+    let givesWay = mayGiveWay && spindle_is_crowded() && !(batch != nil && spindle_is_yield_dear())
+    let processors = Int(spindle_processors())
+    let mayPause = processors > 1 && (parties <= 2 || parties <= processors)
     pausesPerRound = Int(spindle_pauses_per_look())
     pauseRounds = Self.pauses / pausesPerRound
-    round = givesWay && spindle_is_crowded() && !(batch != nil && spindle_is_yield_dear()) ? pauseRounds : 0
+    round = mayPause && !givesWay ? 0 : pauseRounds
     firstPauses =
       switch batch {
       case nil: pausesPerRound
       case 0?, 1?: 1
       case let batch?: Int(min(batch, Self.longestFirstLook)) * pausesPerRound
       }
-    yieldRounds = Self.usualYieldRounds
-    mayPause = parties <= 2 || parties <= Int(spindle_processors())
+    yieldRounds = mayPause || givesWay ? Self.usualYieldRounds : Self.yieldRoundsInstead
   }
 
   /// For a worker that has run out of jobs, before it looks for the next: lets them gather while `count` of those in line grows.
@@ -117,7 +120,7 @@ package struct SpinPolicy {
 
   /// The same without yields, for a task: its thread belongs to Swift's cooperative pool and other tasks may need it.
   package mutating func pause() -> Bool {
-    guard round < pauseRounds, mayPause, spindle_processors() > 1 else { return false }
+    guard round < pauseRounds else { return false }
     let pauses = round == 0 ? firstPauses : pausesPerRound
     for _ in 0..<pauses { spindle_pause() }
     round += max(1, pauses / pausesPerRound)

@@ -39,6 +39,7 @@ row("P3:async-let", 2, 25, "joins/s"); row("P3:taskgroup", 2, 22, "joins/s")
 row("P4:concurrentperform", 2, 20_000_000, "ms"); row("P4:taskgroup", 2, 20_000_000, "ms")
 row("P5:concurrentperform", 2, 1024, "ms"); row("P5:taskgroup", 2, 1024, "ms"); row("P8:concurrentperform", 2, 50_000_000, "ms")
 row("PHY-task-one-way:continuation", 2, 50_000, "ns"); row("PHY-task-barrier:continuation", 4, 20_000, "crossings/s")
+row("PHY-future-memory:malloc", 1, 200_000, "objects/s")
 row("P6:nio", 8, 1000, "ms"); row("P6:operationqueue", 8, 1000, "ms")
 
 func ring(_ v: String, _ cap: Int) -> (send: (UInt64) -> Void, recv: () -> UInt64) {
@@ -47,6 +48,18 @@ func ring(_ v: String, _ cap: Int) -> (send: (UInt64) -> Void, recv: () -> UInt6
   case "pthread-ring": return ops(PRing<UInt64>(cap))
   case "nscondition-ring": return ops(NSRing<UInt64>(cap))
   default: return ops(DRing<UInt64>(cap))
+  }
+}
+/// What P1b costs without any pool: as many objects of a future's size, each with a closure that captures a number, kept, and read in order.
+final class Kept {
+  let work: () -> Int
+  let rest: (UInt, UInt, UInt, UInt, UInt) = (0, 0, 0, 0, 0)
+  init(_ work: @escaping () -> Int) { self.work = work }
+}
+func futureMemory(_ n: Int) -> Out {
+  perS(n) {
+    let kept = (0..<n).map { i in Kept { i } }
+    check(kept.reduce(0) { $0 + $1.work() } == n * (n - 1) / 2, "objects")
   }
 }
 func asyncTraffic(_ n: Int, _ p: Int, _ c: Int) -> Out {
@@ -238,6 +251,7 @@ func run(_ w: String, _ v: String, _ t: Int, _ n: Int) -> Out {
     }
   case "PHY-task-one-way": return median { taskOneWay(n) }
   case "PHY-task-barrier": return median { taskBarrier(t, n) }
+  case "PHY-future-memory": return median { futureMemory(n) }
   case "E1":
     return median {
       let a = DispatchSemaphore(value: 0), b = DispatchSemaphore(value: 0)
