@@ -11,7 +11,7 @@ import SpindleGround
 /// Elements leave in the order in which they went in; two puts by one thread or task never overtake each other.
 /// Elements need not be `Sendable` (a put sends them away) and may be move-only. There is no lock in it: producers
 /// and consumers meet at single slots. A put and a get by one thread allocate nothing. A queue without a bound takes memory for 31 elements
-/// at a time, and keeps up to 32 KB of what is empty again for those that come next.
+/// at a time, and keeps up to 32 KB of what is empty again, or room for 31 where that is more, for those that come next.
 public final class Queue<Element: ~Copyable>: BlockingQueue<Element>, @unchecked Sendable {
   /// Makes an empty queue for up to `capacity` elements; 0, as in `Queue()`, sets no bound.
   ///

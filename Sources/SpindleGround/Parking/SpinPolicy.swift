@@ -47,7 +47,7 @@ package struct SpinPolicy {
   private static var longestGathering: UInt { 20 }
   private static var largeBatch: UInt { 4 }
   private static var usualYieldRounds: Int { 8 }
-  /// Of pauses.
+  /// Where there are no pauses.
   private static var yieldRoundsInstead: Int { 21 }
   private static var wakeUpRounds: Int { 80 }
 

@@ -29,8 +29,7 @@ import Synchronization
   @inlinable @inline(never)
   static func make() -> Block {
     // Not at a multiple of 128: asked for that, glibc gathers all small blocks that were freed since, each time.
-    let base = UnsafeMutableRawPointer.allocate(
-      byteCount: byteCount, alignment: max(16, MemoryLayout<Element>.alignment))
+    let base = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: max(16, MemoryLayout<Element>.alignment))
     unsafe base.bindMemory(to: Atomic<UInt>.self, capacity: 1).initialize(to: Atomic(0))
     unsafe Slot<Element>.prepare(base + header, count: BlockPosition.slots)
     return unsafe Block(UInt(bitPattern: base))

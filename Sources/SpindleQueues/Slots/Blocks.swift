@@ -66,9 +66,11 @@ struct BlockPosition {
   }
 
   @inlinable @inline(__always)
+  var places: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(state) + MemoryLayout<QueueState>.size }
+
+  @inlinable @inline(__always)
   func spare(_ number: UInt) -> UnsafeMutablePointer<Atomic<UInt>> {
-    let first = unsafe (UnsafeMutableRawPointer(state) + MemoryLayout<QueueState>.size).assumingMemoryBound(to: Atomic<UInt>.self)
-    return unsafe first + Int(number & UInt(Self.spares - 1))
+    unsafe places.assumingMemoryBound(to: Atomic<UInt>.self) + Int(number & UInt(Self.spares - 1))
   }
 
   @usableFromInline static var full: UInt { 1 }
@@ -234,8 +236,7 @@ struct BlockPosition {
     return spare
   }
 
-  /// Keeps an empty block. Its number in the chain says where, so that producers, whose numbers follow one another as well, come by
-  /// there in the same order, and the two rarely meet.
+  /// Keeps an empty block for the part of the chain with that number, or one as many parts later as there are places.
   @inlinable @inline(never)
   func keepSpare(_ block: Block<Element>, _ number: UInt) {
     // Releasing: whoever takes it sees it empty.
@@ -250,7 +251,9 @@ struct BlockPosition {
     let older = unsafe state.pointee.retired.exchange(0, ordering: .acquiring)
     unsafe block.next.pointee.store(older, ordering: .relaxed)
     var word = block.word
-    // Where nothing is in line, the block is the next that producers need: two or three go round.
+    // Where elements are in line, by its own number: the places fill up in the order in which producers will come by. Where none are,
+    // by that of the next block that producers need: two or three go round, and all other places stay empty.
+    // Relaxed: from an old horizon comes a worse place, not a wrong one.
     let horizon = unsafe BlockPosition(raw: state.pointee.horizon.load(ordering: .relaxed)).block
     var place = horizon <= number &+ 1 ? number &+ 2 : number
     while word != 0 {
@@ -281,7 +284,6 @@ struct BlockPosition {
   /// The places for empty blocks, with nothing in them, and the first block of an empty queue.
   @inlinable
   package func begin() {
-    let places = unsafe UnsafeMutableRawPointer(state) + MemoryLayout<QueueState>.size
     let first = unsafe places.bindMemory(to: Atomic<UInt>.self, capacity: Self.spares)
     for index in 0..<Self.spares { unsafe (first + index).initialize(to: Atomic(0)) }
     let block = Block<Element>.make()
