@@ -100,7 +100,7 @@ int32_t spindle_processors(void) {
   return count;
 }
 
-static bool is_made_by_amd(void) {
+static bool ask_who_made_it(void) {
 #if defined(__x86_64__) || defined(__i386__)
   unsigned leaf, name[3];
   if (!__get_cpuid(0, &leaf, &name[0], &name[2], &name[1])) return false;
@@ -111,14 +111,20 @@ static bool is_made_by_amd(void) {
 #endif
 }
 
-int32_t spindle_pauses_per_look(void) {
-  static int32_t known;
-  int32_t count = __atomic_load_n(&known, __ATOMIC_RELAXED);
-  if (count) return count;
-  count = is_made_by_amd() ? 3 : 6;
-  __atomic_store_n(&known, count, __ATOMIC_RELAXED);
-  return count;
+static bool is_made_by_amd(void) {
+  enum { unknown, yes, no };
+  static int known = unknown;
+  int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+  if (answer == unknown) {
+    answer = ask_who_made_it() ? yes : no;
+    __atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+  }
+  return answer == yes;
 }
+
+int32_t spindle_pauses_per_look(void) { return is_made_by_amd() ? 3 : 6; }
+
+int32_t spindle_pauses_per_microsecond(void) { return is_made_by_amd() ? 40 : 22; }
 
 static struct timespec timespec_of(int64_t deadline) {
   if (deadline < 0) deadline = 0;

@@ -80,7 +80,10 @@ package enum Attempt {
   /// Those who wait until nothing is unfinished.
   let allDone = ParkingSpot()
 
-  /// Kind `blocks`: see Blocks.
+  // Kind `blocks`: see Blocks. Words come last, because the places for empty blocks follow, which are words.
+  @usableFromInline let surplusHasTaker = Atomic<Bool>(false)
+  @usableFromInline let surplus = Atomic<UInt>(0)
+  @usableFromInline let surplusCount = Atomic<Int>(0)
   @usableFromInline let retired = Atomic<UInt>(0)
 
   @usableFromInline static var shutBit: UInt { 1 }

@@ -43,8 +43,8 @@ package struct SpinPolicy {
 
   private static var pauses: Int { 78 }
   private static var longestFirstLook: UInt { 11 }
-  private static var gatheringRounds: Int { 4 }
-  private static var longestGathering: UInt { 20 }
+  /// Microseconds.
+  private static var longestGathering: Int { 30 }
   private static var largeBatch: UInt { 4 }
   private static var usualYieldRounds: Int { 8 }
   /// Where there are no pauses.
@@ -73,23 +73,22 @@ package struct SpinPolicy {
 
   /// For a worker that has run out of jobs, before it looks for the next: lets them gather while `count` of those in line grows.
   ///
-  /// What a job touches comes from the processor of who submits, and several jobs come together in little more time than one; who takes
+  /// What a job touches comes from the processor of who submits, and many jobs come together in little more time than one; who takes
   /// each as it comes makes both wait for each line. So where several were taken since the last wait, the worker looks at the count alone,
-  /// and seldom. It waits for as long as twice as many take to be submitted: with less, the batches become smaller from wait to wait,
-  /// until they are of one. The moment that no more come it goes on: who submits may be waiting for these.
+  /// and seldom: as long as the kernel would take to wake it, if it slept. The moment that no more come it goes on: who submits may be
+  /// waiting for these.
   package static func gather(batch: UInt, count: () -> Int) {
     guard batch > 1, spindle_processors() > 1 else { return }
-    let pausesPerRound = Int(spindle_pauses_per_look())
-    var rounds = 1
-    var roundsLeft = Int(min(2 * batch, longestGathering))
+    let pausesPerMicrosecond = spindle_pauses_per_microsecond()
+    // The first look comes soon: it says whether there is anything to gather.
+    var pauses = pausesPerMicrosecond / 4
     var seen = 0
-    while true {
-      for _ in 0..<rounds * pausesPerRound { spindle_pause() }
+    for _ in 0..<longestGathering {
+      for _ in 0..<pauses { spindle_pause() }
       let now = count()
-      if now <= seen || roundsLeft <= 0 { return }
+      if now <= seen { return }
       seen = now
-      rounds = gatheringRounds
-      roundsLeft -= rounds
+      pauses = pausesPerMicrosecond
     }
   }
 

@@ -53,26 +53,6 @@ struct BlockPosition {
   @inlinable @inline(__always)
   package init(_ state: UnsafeMutablePointer<QueueState>) { unsafe self.state = state }
 
-  /// The places for empty blocks lie behind the state.
-  @inlinable
-  package static var byteCount: Int { MemoryLayout<QueueState>.size + spares * MemoryLayout<Atomic<UInt>>.stride }
-
-  /// How many empty blocks are kept, a power of two. So much may come in while nothing is taken out, again and again, and nothing is
-  /// allocated; a thread that puts and gets in turn needs one.
-  @inlinable @inline(__always)
-  static var spares: Int {
-    let most = max(1, min(64, (1 << 15) / Block<Element>.byteCount))
-    return 1 << (Int.bitWidth - 1 - most.leadingZeroBitCount)
-  }
-
-  @inlinable @inline(__always)
-  var places: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(state) + MemoryLayout<QueueState>.size }
-
-  @inlinable @inline(__always)
-  func spare(_ number: UInt) -> UnsafeMutablePointer<Atomic<UInt>> {
-    unsafe places.assumingMemoryBound(to: Atomic<UInt>.self) + Int(number & UInt(Self.spares - 1))
-  }
-
   @usableFromInline static var full: UInt { 1 }
   @usableFromInline static var read: UInt { 2 }
 
@@ -222,90 +202,5 @@ struct BlockPosition {
   func slotFilled(_ slot: Slot<Element>) {
     var backoff = Backoff()
     while slot.load() != Self.full { backoff.pause() }
-  }
-
-  // MARK: Blocks come and go
-
-  /// A block that is empty, for the part of the chain with that number.
-  @inlinable @inline(never)
-  func freshBlock(_ number: UInt) -> UInt {
-    // Acquiring: pairs with the exchange in keepSpare(); the block's slots are empty again.
-    let spare = unsafe spare(number).pointee.exchange(0, ordering: .acquiring)
-    if spare == 0 { return Block<Element>.make().word }
-    if unsafe state.pointee.putRun.isLong() { unsafe Block<Element>(spare).fetch(BlockPosition.slots) }
-    return spare
-  }
-
-  /// Keeps an empty block for the part of the chain with that number, or one as many parts later as there are places.
-  @inlinable @inline(never)
-  func keepSpare(_ block: Block<Element>, _ number: UInt) {
-    // Releasing: whoever takes it sees it empty.
-    let displaced = unsafe spare(number).pointee.exchange(block.word, ordering: .acquiringAndReleasing)
-    if displaced != 0 { unsafe Block<Element>(displaced).free() }
-  }
-
-  /// Takes back a block and all those retired before it, as far as all their elements have been read.
-  @inlinable @inline(never)
-  func retire(_ block: Block<Element>, number: UInt) {
-    // Nobody else has what this exchange returns: no other thread takes single blocks out of the chain.
-    let older = unsafe state.pointee.retired.exchange(0, ordering: .acquiring)
-    unsafe block.next.pointee.store(older, ordering: .relaxed)
-    var word = block.word
-    // Where elements are in line, by its own number: the places fill up in the order in which producers will come by. Where none are,
-    // by that of the next block that producers need: two or three go round, and all other places stay empty.
-    // Relaxed: from an old horizon comes a worse place, not a wrong one.
-    let horizon = unsafe BlockPosition(raw: state.pointee.horizon.load(ordering: .relaxed)).block
-    var place = horizon <= number &+ 1 ? number &+ 2 : number
-    while word != 0 {
-      let block = unsafe Block<Element>(word)
-      word = unsafe block.next.pointee.load(ordering: .relaxed)
-      if !block.isRead {
-        keepRetired(block)
-        continue
-      }
-      block.reset()
-      keepSpare(block, place)
-      place &-= 1  // for an older one, whose number nobody knows any more
-    }
-  }
-
-  @inlinable
-  func keepRetired(_ block: Block<Element>) {
-    var first = unsafe state.pointee.retired.load(ordering: .relaxed)
-    while true {
-      unsafe block.next.pointee.store(first, ordering: .relaxed)
-      let (exchanged, seen) = unsafe state.pointee.retired.weakCompareExchange(
-        expected: first, desired: block.word, ordering: .releasing)
-      if exchanged { return }
-      first = seen
-    }
-  }
-
-  /// The places for empty blocks, with nothing in them, and the first block of an empty queue.
-  @inlinable
-  package func begin() {
-    let first = unsafe places.bindMemory(to: Atomic<UInt>.self, capacity: Self.spares)
-    for index in 0..<Self.spares { unsafe (first + index).initialize(to: Atomic(0)) }
-    let block = Block<Element>.make()
-    unsafe state.pointee.headBlock.store(block.word, ordering: .relaxed)
-    unsafe state.pointee.tailBlock.store(block.word, ordering: .relaxed)
-  }
-
-  /// Frees the blocks of a queue that nobody uses any more and in which there is no element.
-  @inlinable
-  package func end() {
-    // The head's block is also the tail's: the queue is empty, and whoever claimed a last slot moved on.
-    var word = unsafe state.pointee.headBlock.load(ordering: .acquiring)
-    unsafe Block<Element>(word).free()
-    for number in 0..<UInt(Self.spares) {
-      word = unsafe spare(number).pointee.load(ordering: .acquiring)
-      if word != 0 { unsafe Block<Element>(word).free() }
-    }
-    word = unsafe state.pointee.retired.load(ordering: .acquiring)
-    while word != 0 {
-      let block = unsafe Block<Element>(word)
-      word = unsafe block.next.pointee.load(ordering: .relaxed)
-      block.free()
-    }
   }
 }

@@ -18,7 +18,7 @@ import Testing
 ///                                                      (the spare before it is freed); else it is retired again
 ///
 /// P5 and P6 are one step, and C6 and C7: the explorer cares who is between the claim and that step. There is one place for a spare block;
-/// the code has more of them, each by itself.
+/// the code has more of them, each by itself, and a surplus: `SpareBlocksModelTests`.
 @Suite(.watchdog(seconds: 120)) struct BlocksModelTests {
   @Test(arguments: Scene.allCases) func eachElementIsTakenOnceAndNoBlockIsTouchedAfterItsEnd(_ scene: Scene) {
     let result = model(scene, nil).explore()
