@@ -8,6 +8,7 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -424,3 +425,5 @@ int spindle_test_fork_and_exit(int status) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   return status;
 }
+
+size_t spindle_test_memory(void *address) { return malloc_usable_size(address); }

@@ -175,4 +175,29 @@ import Testing
       #expect(try made(count).result().last == 7)
     }
   }
+  /// In one, two, three and four words, some of them counted references: beside the future's own and in memory of their own.
+  @Test func valuesOfEverySizeComeBackAndAreReleased() throws {
+    final class Counted: Sendable {
+      let alive: Latch
+      init(_ alive: Latch) { self.alive = alive }
+      deinit { alive.countDown() }
+    }
+    let releases = Latch(5)
+    do {
+      let pool = ThreadPool(maxWorkers: 1)
+      defer { pool.shutdown() }
+      #expect(try pool.submit { Counted(releases) }.result().alive === releases)
+      #expect(try pool.submit { (1, Counted(releases)) }.result().0 == 1)
+      #expect(try pool.submit { (1, Counted(releases), 3) }.result().2 == 3)
+      #expect(try pool.submit { (1, Counted(releases), "four words") }.result().2 == "four words")
+      // Nobody asks for this one.
+      pool.submit { (1, 2, 3, 4, Counted(releases)) }
+    }
+    #expect(releases.wait(timeout: .seconds(60)))
+  }
+
+  /// 64 with what `malloc` adds.
+  @Test func aFutureTakesNoMoreThan56Bytes() {
+    #expect(memory(of: Promise<Int>().future) <= 56)
+  }
 }

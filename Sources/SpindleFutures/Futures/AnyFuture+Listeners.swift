@@ -7,9 +7,10 @@ class FutureObserver: @unchecked Sendable {
 }
 
 extension AnyFuture {
-  /// What only some futures need: who wants to know of the end, and the token. Made by the first who asks.
+  /// What only some futures need: who sleeps until the end, who wants to know of it, and the token. Made by the first who asks.
   // SAFETY: the variables belong to `lock`.
   final class Extras: @unchecked Sendable {
+    let spot = ParkingSpot()
     let lock = RawLock()
     enum Phase { case collecting, calling, over }
     var phase = Phase.collecting
@@ -22,19 +23,20 @@ extension AnyFuture {
   final var extras: Extras { extrasWord.existing ?? extrasWord.keep(Extras()) }
 
   //  listener, holding the lock of the extras      who ends the future
-  //  L1 set the bit `listened` if not ended        E1 publish the end, keeping the bit
-  //  L2 ended, no bit: nobody will call: call now  E2 bit not set: nobody listens
-  //  L3 else append, unless all have been called   E3 take the lock, call what was appended
+  //  L1 set the bit `listened` if not ended        E1 publish the end, keeping the bits
+  //  L2 ended, no bit: nobody will call: call now  E2 no bit set: nobody sleeps, nobody listens
+  //  L3 else append, unless all have been called   E3 `awaited`: wake all; `listened`: take the lock, call what was appended
   //
-  // The bit and the stage are one word, so either L1 comes before E1 and E2 sees the bit, or L1 sees the end.
+  // The bits and the stage are one word, so either L1 comes before E1 and E2 sees the bit, or L1 sees the end. The same for who
+  // sets `awaited` before it sleeps.
 
-  /// L1, under the lock. True when whoever ends the future will look, is looking, or has looked at the listeners.
-  private final func markListened() -> Bool {
+  /// L1, under the lock: true when whoever ends the future will look, is looking, or has looked at the listeners. Of who is about
+  /// to sleep: true when whoever ends the future will wake it.
+  final func mark(_ bit: UInt32) -> Bool {
     var now = state.load(ordering: .acquiring)
-    while now & Self.listened == 0 {
+    while now & bit == 0 {
       if now & Self.stages >= Self.value { return false }
-      let (exchanged, seen) = state.compareExchange(
-        expected: now, desired: now | Self.listened, ordering: .acquiringAndReleasing)
+      let (exchanged, seen) = state.compareExchange(expected: now, desired: now | bit, ordering: .acquiringAndReleasing)
       if exchanged { return true }
       now = seen
     }
@@ -45,7 +47,7 @@ extension AnyFuture {
   final func addCallback(_ callback: @escaping (AnyFuture) -> Void) {
     let extras = extras
     extras.lock.acquire()
-    let isInTime = markListened() && extras.phase != .over
+    let isInTime = mark(Self.listened) && extras.phase != .over
     if isInTime { extras.callbacks.append(callback) }  // L3
     extras.lock.release()
     if !isInTime { callback(self) }  // L2
@@ -56,7 +58,7 @@ extension AnyFuture {
     let extras = extras
     extras.lock.acquire()
     defer { extras.lock.release() }
-    guard markListened(), extras.phase == .collecting else { return false }
+    guard mark(Self.listened), extras.phase == .collecting else { return false }
     extras.observers.append(observer)
     return true
   }
@@ -75,13 +77,16 @@ extension AnyFuture {
 
   /// E3: by the one thread that ended the future. No lock is held while others' code runs.
   @inline(never)
-  final func notifyListeners() {
-    if notifyObservers() { callBack() }
+  final func notify() {
+    if wakeAndNotifyObservers() { callBack() }
   }
 
   /// The part of E3 without code of the user. False when there are no callbacks, and whoever adds one now calls it.
-  final func notifyObservers() -> Bool {
+  @inline(never)
+  final func wakeAndNotifyObservers() -> Bool {
     let extras = extras
+    extras.spot.wakeAll()
+    guard state.load(ordering: .relaxed) & Self.listened != 0 else { return false }
     extras.lock.acquire()
     let observers = extras.observers
     extras.observers = []

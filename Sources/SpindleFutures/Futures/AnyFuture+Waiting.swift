@@ -15,25 +15,43 @@ extension AnyFuture {
     }
     if let worker = PoolWorker.current {
       if deadline.isNever, worker.help(self) { return true }
-      return worker.blocking {
-        spot.wait("a future's end", until: deadline) { isDone }
-      }
+      return worker.blocking { sleep(until: deadline) }
     }
-    return spot.wait("a future's end", until: deadline) { isDone }
+    return sleep(until: deadline)
+  }
+
+  /// Most ends come while we look: only who must sleep makes the extras.
+  private final func sleep(until deadline: Deadline) -> Bool {
+    var spin = SpinPolicy()
+    while spin.pauseOrYield() {
+      if isDone { return true }
+    }
+    // They come before the mark: whoever sees the mark sees them.
+    let extras = extras
+    if !mark(Self.awaited) { return true }
+    return extras.spot.park("a future's end", until: deadline, spinning: false) { !isDone } != nil || isDone
   }
 
   /// Suspends the task until the future has ended. False when the deadline passed first.
   @inline(never) @usableFromInline
   nonisolated(nonsending) final func wait(until deadline: Deadline) async throws(CancellationError) -> Bool {
     if isDone { return true }
-    return try await spot.wait("a future's end", owner: self, until: deadline) { isDone }
+    if deadline == .immediate { return false }
+    if Task.isCancelled { throw CancellationError() }
+    var spin = SpinPolicy()
+    while spin.pause() {
+      if isDone { return true }
+    }
+    let extras = extras
+    if !mark(Self.awaited) { return true }
+    return try await extras.spot.park("a future's end", owner: extras, until: deadline) { !isDone } != nil || isDone
   }
 }
 
 // For tests.
 extension AnyFuture {
   /// Whether a thread or a task sleeps until this future ends.
-  package final var isAwaited: Bool { spot.hasWaiters }
+  package final var isAwaited: Bool { extrasWord.existing?.spot.hasWaiters ?? false }
 
   /// Whether a `wait` or an `asCompleted` observes this future, or a callback is to be called.
   package final var isListenedTo: Bool {

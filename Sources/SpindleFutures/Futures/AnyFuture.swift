@@ -13,13 +13,12 @@ import Synchronization
 ///
 /// One word holds the stage. Whoever moves it out of `pending` (a worker, or `cancel()`) owns the work from then on;
 /// whoever publishes an end then wakes those who wait and, outside of any lock, calls the callbacks.
-/// Small, because programs hold many of them: what only some futures need lies in `extras`.
+/// Small, because programs hold many of them: what only some futures need, also a place to sleep, lies in `extras`.
 // SAFETY: everything that changes is atomic, but for `content`: see there.
 public class AnyFuture: @unchecked Sendable {
   @usableFromInline let state: Atomic<UInt32>
   /// The number of the pool that queues it, 0 for none.
   @usableFromInline let home: UInt32
-  @usableFromInline let spot = ParkingSpot()
   let extrasWord = OnceReference<Extras>()
   @exclusivity(unchecked) @usableFromInline final var content = FutureContent()
 
@@ -36,7 +35,7 @@ public class AnyFuture: @unchecked Sendable {
     case Self.failed: unsafe place.assumingMemoryBound(to: (any Error).self).deinitialize(count: 1)
     default: break
     }
-    unsafe spindle_free_memory(words[3])
+    freeCaptures()
   }
 
   /// Nil when the work is done by this process.
@@ -51,8 +50,10 @@ public class AnyFuture: @unchecked Sendable {
   @usableFromInline static var failed: UInt32 { 3 }
   @usableFromInline static var cancelled: UInt32 { 4 }
   @usableFromInline static var stages: UInt32 { 7 }
-  /// Beside the stage: somebody listens, and whoever publishes the end must look for listeners.
+  /// Beside the stage: somebody listens, or sleeps until the end, and whoever publishes it must look for them.
   static var listened: UInt32 { 8 }
+  static var awaited: UInt32 { 16 }
+  private static var marks: UInt32 { listened | awaited }
 
   /// The stage now. Acquiring: pairs with `publish`, so that who sees an end sees the result.
   @inlinable
@@ -143,8 +144,7 @@ public class AnyFuture: @unchecked Sendable {
   @usableFromInline
   final func publishQuietly(_ end: UInt32) -> Bool {
     if leave(Self.running, for: end) != nil { mistake("a future was given two results") }
-    spot.wakeAll()
-    return state.load(ordering: .relaxed) & Self.listened != 0 && notifyObservers()
+    return hasMarks && wakeAndNotifyObservers()
   }
 
   /// Moves from one stage to another. Nil on success, else the stage that it is in.
@@ -153,7 +153,7 @@ public class AnyFuture: @unchecked Sendable {
     while true {
       // Sequentially consistent: W1 of ParkingSpot, and who listens looks at the stage afterwards.
       let (exchanged, seen) = state.compareExchange(
-        expected: now, desired: next | now & Self.listened, ordering: .sequentiallyConsistent)
+        expected: now, desired: next | now & Self.marks, ordering: .sequentiallyConsistent)
       if exchanged { return nil }
       if seen & Self.stages != stage { return seen & Self.stages }
       now = seen
@@ -162,9 +162,11 @@ public class AnyFuture: @unchecked Sendable {
 
   /// After an end was published: wakes who waits, then tells who listens.
   private final func announce() {
-    spot.wakeAll()
-    if state.load(ordering: .relaxed) & Self.listened != 0 { notifyListeners() }
+    if hasMarks { notify() }
   }
+
+  /// Of an ended future. Nobody sets a mark any more, so it may be asked after the end was published.
+  private final var hasMarks: Bool { state.load(ordering: .relaxed) & Self.marks != 0 }
 
   /// Ends a future that has not begun with an error. False when it had begun or was cancelled.
   @discardableResult

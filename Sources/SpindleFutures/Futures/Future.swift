@@ -1,3 +1,4 @@
+import CSpindle
 import SpindleGround
 
 /// A result that will be there later: the value or the error of a closure that runs elsewhere.
@@ -11,19 +12,20 @@ import SpindleGround
 /// whatever happens to the pool. Threads and tasks may wait for the same future. Time-outs end the wait, not the work.
 /// What the work did happens before whatever a thread does after it has seen the end. One object, which is
 /// also the pool's job: a submitted task allocates nothing else but what its closure captured, and room for a value of more than
-/// three words.
+/// two words.
 public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   /// A future for `work`, which `execute` will do.
   @inlinable
   init(home: UInt32, work: consuming @escaping () throws -> Value) {
     super.init(state: AnyFuture.pending, home: home)
-    unsafe place.initializeMemory(as: Work.self, to: Work(consume work))
+    let words = unsafe self.words
+    unsafe spindle_untyped(words).initializeMemory(as: Work.self, to: Work(consume work))
     // Made here, where the value's type is known, so that it is specialised.
-    keep(
-      FutureContent.Runner { future in
-        // SAFETY: the closure is stored in an object of this very class, and called with that object.
-        unsafe unsafeDowncast(future, to: Future<Value>.self).doWork()
-      })
+    let runner = FutureContent.Runner { future in
+      // SAFETY: the closure is stored in an object of this very class, and called with that object.
+      unsafe unsafeDowncast(future, to: Future<Value>.self).doWork()
+    }
+    unsafe FutureContent.keep(runner, in: words)
   }
 
   /// A future that somebody else ends.
@@ -45,7 +47,7 @@ public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
 
   @inlinable
   final override func doWork() {
-    publish(outcome(unsafe place.assumingMemoryBound(to: Work.self).move()))
+    publish(outcome(takeWork()))
   }
 
   /// Does the work and writes what comes of it. What the work had captured is released when this returns: before the end is

@@ -2,24 +2,27 @@ import CSpindle
 
 /// What a future holds: in turn its work, nothing, and the value or the error.
 ///
-/// Four words and no enum with a `Value` in it: the compiler would destroy that by way of run-time metadata, which costs more than
-/// all else at a future's end. The future's stage says what they are:
+/// Three words and no enum with a `Value` in it: the compiler would destroy that by way of run-time metadata, which costs more than
+/// all else at a future's end. The future's stage says what the first two are:
 ///
-///     pending     the work's closure, and the code of the one that does it; or, when somebody else does it, zeros
+///     pending     the code of the work's closure, and the code of the one that does it; or, when somebody else does it, zeros
 ///     running     nothing
 ///     value       the value; or, if it needs more room, the address of memory of its own
 ///     failed      the error
 ///     cancelled   nothing
 ///
-/// The fourth word is the same in all stages: the memory in which the work's captures lie, or lay. It is freed with the future, by
-/// the thread that submitted the work more often than not. A worker that freed it would write what the allocator of that thread reads with
-/// each call, and give it memory that lies in another processor's cache: two hundred thousand futures took 1.3 times as long.
-/// What was captured is not kept: it is released when the work has been done.
+/// The third is the same in all stages: the address of what the work captured, 0 for nothing. Its lowest bit says that the memory in which
+/// the captures lie, or lay, is freed with the future, by the thread that submitted the work more often than not. A worker that freed it would
+/// write what the allocator of that thread reads with each call, and give it memory that lies in another processor's cache: two hundred
+/// thousand futures took 1.3 times as long. What was captured is not kept: it is released when the work has been done.
 // SAFETY: the stage says what is initialized. Whoever moved it out of `pending` owns the words until an end is published; from then
-// on they are constant. The fourth is constant from the making on.
+// on they are constant. The third is constant from the making on.
 @usableFromInline
 @safe struct FutureContent {
-  @usableFromInline var words: (UInt, UInt, UInt, UInt) = (0, 0, 0, 0)
+  @usableFromInline var words: (UInt, UInt, UInt) = (0, 0, 0)
+
+  /// Objects lie at multiples of 16.
+  @usableFromInline static var keptBit: UInt { 1 }
 
   @inlinable
   init() {}
@@ -31,6 +34,18 @@ import CSpindle
 
     @inlinable @inline(__always)
     init(_ body: consuming @escaping (AnyFuture) -> Void) { self.body = consume body }
+  }
+
+  /// At the end of making a future with work, whose closure lies in the first two words: keeps the closure that does it, and the
+  /// memory of its captures. Not a method of the future, which the compiler would retain meanwhile.
+  @inlinable @inline(__always)
+  static func keep(_ runner: Runner, in words: UnsafeMutablePointer<UInt>) {
+    let captures = unsafe words[1]
+    let isKept = spindle_keep_memory(captures) != 0
+    unsafe words[2] = isKept ? captures | keptBit : captures
+    let (code, context) = unsafe withUnsafePointer(to: runner) { unsafe UnsafeRawPointer($0).load(as: (UInt, UInt).self) }
+    // It captures something only where the compiler did not know the value's type. `doWork` does the same then.
+    unsafe words[1] = context == 0 ? code : 0
   }
 }
 
@@ -47,34 +62,29 @@ extension AnyFuture {
   @inlinable @inline(__always)
   final var words: UnsafeMutablePointer<UInt> { unsafe place.assumingMemoryBound(to: UInt.self) }
 
-  /// At the end of making a future with work: keeps the closure that does it, and the memory of its captures.
+  /// The address of what the work captured, 0 for nothing.
   @inlinable @inline(__always)
-  final func keep(_ runner: consuming FutureContent.Runner) {
-    let runnerPlace = unsafe UnsafeMutableRawPointer(words + 2).assumingMemoryBound(to: FutureContent.Runner.self)
-    unsafe runnerPlace.initialize(to: runner)
-    // It captures something only where the compiler did not know the value's type. `doWork` does the same then.
-    if unsafe words[3] != 0 {
-      unsafe runnerPlace.deinitialize(count: 1)
-      unsafe words[2] = 0
-    }
-    unsafe words[3] = spindle_keep_memory(words[1])
-  }
+  final var captures: UInt { unsafe words[2] & ~FutureContent.keptBit }
 
   /// Does the work of a future that has just left `pending`.
   @inline(__always)
   final func run() {
-    if unsafe words[2] == 0 { return doWork() }
-    unsafe withUnsafePointer(to: (words[2], 0 as UInt)) {
+    if unsafe words[1] == 0 { return doWork() }
+    unsafe withUnsafePointer(to: (words[1], 0 as UInt)) {
       unsafe UnsafeRawPointer($0).assumingMemoryBound(to: FutureContent.Runner.self).pointee.body(self)
     }
   }
 
   /// Releases the work of a future that has not begun, if it has some.
   final func dropWork() {
-    // The first word of a closure is its code. The second is the object with what it captured, 0 for nothing.
     if unsafe words[0] == 0 { return }
-    guard let context = unsafe UnsafeRawPointer(bitPattern: words[1]) else { return }
-    unsafe Unmanaged<AnyObject>.fromOpaque(context).release()
+    guard let captures = unsafe UnsafeRawPointer(bitPattern: captures) else { return }
+    unsafe Unmanaged<AnyObject>.fromOpaque(captures).release()
+  }
+
+  /// At the end of the future.
+  final func freeCaptures() {
+    if unsafe words[2] & FutureContent.keptBit != 0 { spindle_free_memory(captures) }
   }
 
   /// Nothing lies here before.
@@ -102,9 +112,16 @@ extension Future {
     init(_ body: consuming @escaping () throws -> Value) { self.body = consume body }
   }
 
+  /// The work of a future that has just left `pending`.
+  @inlinable @inline(__always)
+  final func takeWork() -> Work {
+    var closure = unsafe (words[0], captures)
+    return unsafe withUnsafeMutablePointer(to: &closure) { unsafe spindle_untyped($0).assumingMemoryBound(to: Work.self).move() }
+  }
+
   @inlinable @inline(__always)
   static var fits: Bool {
-    MemoryLayout<Value>.size <= MemoryLayout<(UInt, UInt, UInt)>.size && MemoryLayout<Value>.alignment <= MemoryLayout<UInt>.alignment
+    MemoryLayout<Value>.size <= MemoryLayout<(UInt, UInt)>.size && MemoryLayout<Value>.alignment <= MemoryLayout<UInt>.alignment
   }
 
   /// Where the value lies, or is to lie.

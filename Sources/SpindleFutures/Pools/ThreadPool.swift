@@ -66,7 +66,7 @@ public final class ThreadPool: JobPool {
   ///
   /// After `shutdown` the future has failed with `ShutdownError`, in a broken pool with `BrokenPoolError`: `submit`
   /// itself neither throws nor waits. O(1), one allocation beside what the closure captured, which is released before
-  /// the future ends; one more for a value of more than three words.
+  /// the future ends; one more for a value of more than two words.
   @inlinable
   @discardableResult
   public func submit<Value: Sendable>(_ work: consuming @escaping @Sendable () throws -> Value) -> Future<Value> {

@@ -37,6 +37,9 @@ size_t spindle_test_threads(int32_t *ids, size_t capacity);
 /// `output`. After `seconds` it is killed. Returns its wait status, or -1 when it cannot be started.
 int spindle_test_run(const char *program, const char *argument, int32_t seconds, char *output, size_t capacity);
 
+/// How much memory there is at that address, which `malloc` gave.
+size_t spindle_test_memory(void *address);
+
 /// Forks; the child calls exit(status). Returns the child's wait status.
 int spindle_test_fork_and_exit(int status);
 

@@ -5,10 +5,12 @@ import Testing
 ///
 ///     listener, holding listenersLock               worker | who cancels
 ///     L1 set the bit `listened` if not ended        F1 pending -> running | G1 pending -> cancelled
-///     L2 ended, no bit: call now                    E1 publish the end, keeping the bit
-///     L3 else append, unless all have been called   W  wake all who wait
-///                                                   E2 no bit: nobody listens
-///                                                   E3 lock, call one by one what was appended
+///     L2 ended, no bit: call now                    E1 publish the end, keeping the bits
+///     L3 else append, unless all have been called   E2 no bit: nobody waits, nobody listens
+///                                                   W  wake all who wait
+///     who waits                                     E2b not `listened`: nobody listens
+///     A1 set the bit `awaited` if not ended         E3 lock, call one by one what was appended
+///     A2 ended: done; else wait
 @Suite(.watchdog(seconds: 120)) struct FutureModelTests {
   @Test func everyCallbackIsCalledOnceInOrderAndEveryWaitEnds() {
     let result = model(nil).explore()
@@ -20,8 +22,12 @@ import Testing
   }
 
   enum Flaw: CaseIterable {
-    /// E1 writes the end over the bit.
+    /// E1 writes the end over the bit `listened`.
     case publishDropsTheBit
+    /// E1 writes the end over the bit `awaited`.
+    case publishDropsTheWaiters
+    /// A1 is missing.
+    case waitsUnmarked
     /// E2 before E1.
     case looksBeforeItPublishes
     /// L3: who comes while callbacks are being called calls its own at once.
@@ -39,6 +45,7 @@ import Testing
     enum Phase: UInt8 { case collecting, calling, over }
     var stage = Stage.pending
     var isListened = false
+    var isAwaited = false
     var isLocked = false
     var phase = Phase.collecting
     var ends: UInt8 = 0
@@ -63,8 +70,12 @@ import Testing
     }
 
     func announce(_ program: inout Program<State>, _ me: Int) {
-      spot.wake(&program, me, "W", count: flaw == .wakesNobody ? 0 : 8, next: "E2")
-      program.step("E2 does anybody listen?") { state in
+      program.step("E2 is there any bit?") { state in
+        if flaw == .looksBeforeItPublishes { return .next }
+        return state.isAwaited || state.isListened ? .next : .finish
+      }
+      spot.wake(&program, me, "W", count: flaw == .wakesNobody ? 0 : 8, next: "E2b")
+      program.step("E2b does anybody listen?") { state in
         let isListened = flaw == .looksBeforeItPublishes ? state.seen[me] == 1 : state.isListened
         return isListened ? .next : .finish
       }
@@ -101,6 +112,7 @@ import Testing
         state.stage = .ended
         state.ends += 1
         if flaw == .publishDropsTheBit { state.isListened = false }
+        if flaw == .publishDropsTheWaiters { state.isAwaited = false }
       }
       announce(&program, me)
     }
@@ -141,6 +153,11 @@ import Testing
       }
     }
     model.thread("waiter") { program, me in
+      program.step("A1 set the bit if not ended") { state in
+        if state.hasEnded { return .go("J1") }
+        if flaw != .waitsUnmarked { state.isAwaited = true }
+        return .next
+      }
       spot.wait(&program, me, success: "J1") { $0.hasEnded }
       program.step("J1 has waited") { _ in .finish }
     }
