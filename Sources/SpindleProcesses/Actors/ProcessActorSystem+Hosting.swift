@@ -8,6 +8,7 @@ extension ProcessActorSystem {
     FaultPoint.actorCallTaken.reach()
     state.withLock { state in
       state.running[head] = .some(nil)
+      state.runningCount += 1
       state.wasUsed = true
     }
     let task = Task.detached { [self] in
@@ -16,7 +17,10 @@ extension ProcessActorSystem {
       post(reply.frame, to: head.from)
       reply.context.tell(head.from)
       FaultPoint.actorReplyPosted.reach()
-      _ = state.withLock { $0.running.removeValue(forKey: head) }
+      state.withLock { state in
+        state.running[head] = nil
+        state.runningCount -= 1
+      }
       sayFarewellIfUnused()
     }
     state.withLock { state in
@@ -88,8 +92,10 @@ extension ProcessActorSystem {
   func sayFarewellIfUnused() {
     guard endsWhenUnused, let uplink else { return }
     let isUnused = state.withLock { state in
-      state.wasUsed && state.running.isEmpty && state.processes.isEmpty && state.actors.values.allSatisfy { $0.holders.isEmpty }
+      state.wasUsed && state.runningCount == 0 && state.processes.isEmpty && state.actors.values.allSatisfy { $0.holders.isEmpty }
     }
     if isUnused { uplink(ControlFrame(kind: .actorFarewell)) }
   }
+  /// For tests: whether no call runs here.
+  package var isIdle: Bool { state.withLock { $0.runningCount == 0 } }
 }

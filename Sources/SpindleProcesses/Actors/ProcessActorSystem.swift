@@ -60,6 +60,8 @@ public final class ProcessActorSystem: DistributedActorSystem, @unchecked Sendab
     var lastCall: UInt64 = 0
     /// Calls that run in this process, by the head of their message; nil until the task is known.
     var running: [ActorMessageHead: Task<Void, Never>?] = [:]
+    /// How many run. More than there are in the table if somebody gives the same number twice.
+    var runningCount = 0
     var wasUsed = false
     var isShutDown = false
   }
