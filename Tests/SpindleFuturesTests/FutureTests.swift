@@ -175,18 +175,19 @@ import Testing
       #expect(try made(count).result().last == 7)
     }
   }
+
   /// In one, two, three and four words, some of them counted references: beside the future's own and in memory of their own.
   @Test func valuesOfEverySizeComeBackAndAreReleased() throws {
     final class Counted: Sendable {
-      let alive: Latch
-      init(_ alive: Latch) { self.alive = alive }
-      deinit { alive.countDown() }
+      let releases: Latch
+      init(_ releases: Latch) { self.releases = releases }
+      deinit { releases.countDown() }
     }
     let releases = Latch(5)
     do {
       let pool = ThreadPool(maxWorkers: 1)
       defer { pool.shutdown() }
-      #expect(try pool.submit { Counted(releases) }.result().alive === releases)
+      #expect(try pool.submit { Counted(releases) }.result().releases === releases)
       #expect(try pool.submit { (1, Counted(releases)) }.result().0 == 1)
       #expect(try pool.submit { (1, Counted(releases), 3) }.result().2 == 3)
       #expect(try pool.submit { (1, Counted(releases), "four words") }.result().2 == "four words")

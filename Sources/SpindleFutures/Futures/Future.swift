@@ -1,4 +1,3 @@
-import CSpindle
 import SpindleGround
 
 /// A result that will be there later: the value or the error of a closure that runs elsewhere.
@@ -18,14 +17,14 @@ public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   @inlinable
   init(home: UInt32, work: consuming @escaping () throws -> Value) {
     super.init(state: AnyFuture.pending, home: home)
-    let words = unsafe self.words
-    unsafe spindle_untyped(words).initializeMemory(as: Work.self, to: Work(consume work))
+    let place = unsafe self.place
+    unsafe place.initializeMemory(as: Work.self, to: Work(consume work))
     // Made here, where the value's type is known, so that it is specialised.
     let runner = FutureContent.Runner { future in
       // SAFETY: the closure is stored in an object of this very class, and called with that object.
       unsafe unsafeDowncast(future, to: Future<Value>.self).doWork()
     }
-    unsafe FutureContent.keep(runner, in: words)
+    unsafe FutureContent.keep(runner, in: place.assumingMemoryBound(to: UInt.self))
   }
 
   /// A future that somebody else ends.

@@ -4,8 +4,7 @@ import Synchronization
 ///
 /// A queue keeps empty blocks, up to 64 KB of them. So much may come in while nothing is taken out, again and again, and nothing is
 /// allocated. It is not memory that is saved by that: who frees a block has not allocated it more often than not, and then takes the
-/// allocator's lock away from a thread that does nothing but allocate. (A pool's jobs, submitted by a thread that keeps their futures,
-/// are a quarter quicker without that.)
+/// allocator's lock away from a thread that does nothing but allocate. (What it costs: PROTOCOL.md.)
 ///
 ///     producer: freshBlock                        consumer: keepSpare
 ///     F1 what is in the place                     K1 exchange for what is in the place; nothing: done
@@ -16,7 +15,7 @@ import Synchronization
 ///        d be its taker no more                    K3 there are: free it
 ///     F3 else allocate
 ///
-/// Places come first, because each costs one exchange that hardly anybody else makes. What the surplus needs: PROTOCOL.md.
+/// Places come first, because each costs one exchange that hardly anybody else makes. Why only one may take from the surplus: PROTOCOL.md.
 extension Blocks where Element: ~Copyable {
   /// The places for empty blocks lie behind the state.
   @inlinable

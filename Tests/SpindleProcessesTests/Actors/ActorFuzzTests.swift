@@ -6,7 +6,7 @@ import SpindleTestSupport
 import Testing
 
 /// Messages between processes of actors that are not what they should be.
-@Suite struct ActorFuzzTests {
+@Suite(.watchdog(seconds: 120)) struct ActorFuzzTests {
   /// What two connected systems said to each other in the course of every kind of call.
   private func recorded(
     _ systems: (root: ProcessActorSystem, leaf: ProcessActorSystem, process: ActorProcess), _ log: Guarded<[ControlFrame]>
