@@ -6,6 +6,9 @@
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <string.h>
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -245,13 +248,26 @@ void spindle_wake(const uint32_t *word, int32_t count) {
 
 #endif
 
+// 0 not yet registered, 1 registered, -1 the system cannot.
+static int fences;
+
+static int register_fences(void) {
+  int now = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 ? 1 : -1;
+  __atomic_store_n(&fences, now, __ATOMIC_RELEASE);
+  return now;
+}
+
+// Of a process with one thread the kernel takes a note (3 us); later it waits until every processor has come by, which held up the first
+// who searched by 15 ms. Who is loaded into a running program leaves it at that: its loading must not take so long.
+__attribute__((constructor)) static void register_fences_early(void) {
+#if __has_include(<sys/single_threaded.h>)
+  if (!__libc_single_threaded) return;
+#endif
+  register_fences();
+}
+
 bool spindle_fence_all_threads(void) {
-  // Registered once: 0 not yet, 1 yes, -1 the system cannot.
-  static int state;
-  int now = __atomic_load_n(&state, __ATOMIC_ACQUIRE);
-  if (now == 0) {
-    now = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 ? 1 : -1;
-    __atomic_store_n(&state, now, __ATOMIC_RELEASE);
-  }
+  int now = __atomic_load_n(&fences, __ATOMIC_ACQUIRE);
+  if (now == 0) now = register_fences();
   return now > 0 && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }

@@ -18,10 +18,19 @@ import Synchronization
   private let count = Atomic<Int>(0)
   /// Whether anything was ever forked here. Until then workers look for no lanes.
   private let used = Atomic<Bool>(false)
+  /// Workers that look for jobs alone, because nothing had been forked here when they began.
+  private let unaware = Atomic<Int>(0)
   private let lock = RawLock()
   @exclusivity(unchecked) private var free: [UInt] = []
   @exclusivity(unchecked) private var outgrown: [UInt] = []
   private let cannotFence = Atomic<Bool>(false)
+  /// The calls under way that fork here and are not part of another; in the high half how many of them are guests'.
+  private let calls = Atomic<UInt>(0)
+  /// Held while a guest steals.
+  private let guestSteals = RawLock()
+
+  private static var call: UInt { 1 }
+  private static var guest: UInt { 1 << 32 }
 
   init(jobs: JobQueue, room: Int) {
     self.jobs = jobs
@@ -85,8 +94,33 @@ import Synchronization
 
   /// From now on workers look into lanes. Those who sleep begin again, counted as searching.
   func beginUse() {
-    if used.exchange(true, ordering: .sequentiallyConsistent) { return }
+    if isUsed || used.exchange(true, ordering: .sequentiallyConsistent) { return }
     jobs.wakeAll()
+  }
+
+  /// Whether all who look for work look into lanes. True from some time after `beginUse` on.
+  var areAllAware: Bool { unaware.load(ordering: .sequentiallyConsistent) == 0 }
+
+  /// For a worker that is about to look for something to do: whether it is to look into lanes.
+  func beginSearch() -> Bool {
+    if !isUsed {
+      // Sequentially consistent, all: whoever forks first sees this, or this worker what that one wrote.
+      unaware.wrappingAdd(1, ordering: .sequentiallyConsistent)
+      if !used.load(ordering: .sequentiallyConsistent) { return false }
+      unaware.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+    }
+    search()
+    return true
+  }
+
+  func endSearch(_ isAware: Bool) {
+    if isAware { endSearch() } else { unaware.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+  }
+
+  /// Whether a job lies in any lane.
+  var hasJobs: Bool {
+    for index in 0..<count.load(ordering: .acquiring) where unsafe !lane(index).pointee.isEmpty { return true }
+    return false
   }
 
   /// A job of any lane; nil when there is none.
@@ -96,6 +130,52 @@ import Synchronization
     }
     return nil
   }
+
+  // MARK: Guests steal from nobody but their own call
+  //
+  // A worker that waits inside a fork does whatever was forked. A thread from outside may have come with a lock held, or be in the
+  // middle of making what a stranger's closure wants: so it helps only while no other call forks here.
+  //
+  //     guest G, waiting                      another call C
+  //     G1 calls += guest, as it began        C1 calls += 1; a guest is there: lock, unlock
+  //     G2 lock                               C2 fork
+  //     G3 calls == 1: steal                  C3 all has ended: calls -= 1
+  //     G4 unlock
+  //
+  // Say G steals what C forked. Then C2 was before G3's steal, and C3 is after it: what is stolen has not ended. G3 saw one call,
+  // its own, so C1 was after G3 in the order of changes of `calls`, and saw the guest, which stays until it has ended. So C1
+  // took the lock, after G3 and therefore after G4, and C2 came after G3's steal.
+
+  /// C1 or G1.
+  func beginCall(asGuest isGuest: Bool) {
+    let added = isGuest ? Self.call + Self.guest : Self.call
+    let before = calls.wrappingAdd(added, ordering: .acquiringAndReleasing).oldValue
+    if before >= Self.guest {
+      guestSteals.acquire()
+      guestSteals.release()
+    }
+  }
+
+  /// C3. A guest may help from now on.
+  func endCall(asGuest isGuest: Bool) {
+    let added = isGuest ? Self.call + Self.guest : Self.call
+    // Sequentially consistent: W1 of `joiners`.
+    if calls.wrappingSubtract(added, ordering: .sequentiallyConsistent).newValue == Self.call + Self.guest { joiners.wakeAll() }
+  }
+
+  /// Whether the calling guest's call is the only one.
+  private var isOnlyCall: Bool { calls.load(ordering: .sequentiallyConsistent) == Self.call + Self.guest }
+
+  /// G2 to G4; for a worker a job of any lane.
+  private func steal(asGuest isGuest: Bool) -> ForkItem? {
+    if !isGuest { return steal() }
+    guard isOnlyCall else { return nil }
+    guestSteals.acquire()
+    defer { guestSteals.release() }
+    return isOnlyCall ? steal() : nil
+  }
+
+  // MARK: Sleeping until there is work
 
   /// Before the calling thread sleeps until there is a forked job.
   ///
@@ -159,11 +239,12 @@ import Synchronization
     return false
   }
 
-  /// Does forked jobs of this pool until `isDone`. A thread that waits inside a fork may do so, and only there: it holds
-  /// no lock that a stranger's job could want, unless the user forks with a lock held.
+  /// Does forked jobs of this pool until `isDone`. A worker that waits inside a fork may do so, and only there: it holds
+  /// no lock that a stranger's job could want, unless the user forks with a lock held. A guest does those of its own call.
   func helpUntil(isDone: () -> Bool, beforeSleep: () -> Void) {
+    let isGuest = PoolWorker.current?.isGuest ?? false
     while !isDone() {
-      if let item = steal() {
+      if let item = steal(asGuest: isGuest) {
         run(item)
         continue
       }
@@ -171,21 +252,22 @@ import Synchronization
       var found: ForkItem?
       while spin.pauseOrYield() {
         if isDone() { return }
-        found = steal()
+        found = steal(asGuest: isGuest)
         if found != nil { break }
       }
       if found == nil {
-        search()
+        let helps = !isGuest || isOnlyCall
+        if helps { search() }
         beforeSleep()
         // Counted as blocked: jobs in line may be what the stolen one waits for, and get a spare worker if all sleep.
         PoolWorker.blockingIfWorker {
           _ = joiners.wait("forked work") {
             if isDone() { return true }
-            found = steal()
-            return found != nil
+            found = steal(asGuest: isGuest)
+            return found != nil || !helps && isOnlyCall
           }
         }
-        endSearch()
+        if helps { endSearch() }
       }
       if let found { run(found) }
     }

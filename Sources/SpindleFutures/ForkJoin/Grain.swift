@@ -51,38 +51,49 @@ struct Division: Sendable {
     left /= 2
     return true
   }
-
-  /// How many of so many items are done before the worker looks up, and divides the rest when another has nothing to do. A
-  /// thirty-second: so long, at most, the others wait at the end.
-  @inlinable
-  func stretch(of count: Int) -> Int { max(grain, count / 32, 1) }
 }
 
-/// Watches what it costs to combine the values of stretches: a sum costs nothing, a merged dictionary may cost more than to make it.
+/// How many items of a piece are done before the worker looks up, and divides the rest when another has nothing to do: so long, at
+/// most, the others wait at the end.
+///
+/// A thirty-second of the piece at first. Then what takes 50 to 100 us, about what it takes to wake the other, as far as it costs
+/// nothing to combine the values of more stretches: a sum costs nothing, a merged dictionary may cost more than to make it.
 @usableFromInline
-struct CombineWatch {
-  @usableFromInline let isNeeded: Bool
-  /// Whether it takes so long that there should be no more stretches than have to be.
+struct Stretch {
+  @usableFromInline var count: Int
+  /// Whether values take so long to combine that there should be no more stretches than have to be.
   @usableFromInline var isDear = false
-  /// Whether the stretch was over so soon that a longer one would keep nobody waiting.
-  @usableFromInline var isBrief = false
-  /// In nanoseconds, of the beginning of the stretch.
+  @usableFromInline let grain: Int
+  @usableFromInline let isItemwise: Bool
+  /// In nanoseconds, of the end of the last one.
   @usableFromInline var time: Int64 = 0
 
   @inlinable
-  init(_ division: Division) { isNeeded = !division.isItemwise }
+  init(_ division: Division, of items: Int) {
+    grain = division.grain
+    isItemwise = division.isItemwise
+    count = max(grain, items / 32, 1)
+  }
 
   @inlinable
-  mutating func beginStretch() { if isNeeded { time = spindle_now() } }
+  mutating func begin() { time = spindle_now() }
 
-  /// Combines, after a stretch.
+  /// Combines, after a stretch with so many items after it.
   @inlinable
-  mutating func watch<Value>(_ combine: () -> Value) -> Value {
-    if !isNeeded { return combine() }
-    let begin = spindle_now()
+  mutating func end<Value>(_ left: Int, _ combine: () -> Value) -> Value {
+    let done = spindle_now()
     let value = combine()
-    isDear = (spindle_now() - begin) * 32 > begin - time
-    isBrief = begin - time < 200_000
+    let now = isItemwise ? done : spindle_now()
+    let (took, combining) = (done - time, now - done)
+    time = now
+    if combining * 32 > took {
+      isDear = true
+      count = max(left, 1)
+    } else if took < 50_000 {
+      count *= 2
+    } else if took > 100_000, combining * 64 <= took {
+      count = max(grain, count / 2, 1)
+    }
     return value
   }
 }
@@ -92,10 +103,11 @@ extension PoolCore {
   @inlinable
   var laneNumber: UInt { unsafe UInt(bitPattern: lane) }
 
-  /// Whether the calling worker could give away work: it has a lane, and somebody looks for some.
+  /// Whether the calling worker should give away work: it has a lane, and more look for work than there is in it. Else who divides
+  /// while another wakes up, which takes longer than many pieces, would divide down to single items.
   @inlinable
   var isAskedForWork: Bool {
     guard let lane = unsafe lane else { return false }
-    return unsafe lane.pointee.searchers.pointee.load(ordering: .relaxed) != 0
+    return unsafe lane.pointee.searchers.pointee.load(ordering: .relaxed) > lane.pointee.count
   }
 }

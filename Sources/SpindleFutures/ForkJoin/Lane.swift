@@ -85,6 +85,10 @@ import Synchronization
     if unsafe searchers.pointee.load(ordering: .relaxed) != 0 { signal() }  // P3
   }
 
+  /// How many jobs lie here that nobody took.
+  @inlinable @inline(__always)
+  var count: Int { ownBottom.load(ordering: .relaxed) &- top.load(ordering: .relaxed) }
+
   /// Takes back what was pushed last, as the word of an item; 0 when it was stolen, and then all that was pushed before it, too.
   @inlinable @inline(__always)
   borrowing func pop() -> UInt {
@@ -130,6 +134,9 @@ import Synchronization
   }
 
   // MARK: Thieves
+
+  /// Whether there is nothing to take, as T1 and T2.
+  var isEmpty: Bool { top.load(ordering: .sequentiallyConsistent) >= bottom.load(ordering: .sequentiallyConsistent) }
 
   /// Takes the oldest job; nil when there is none.
   borrowing func steal() -> ForkItem? {

@@ -3,7 +3,7 @@ extension ThreadPool {
   ///
   ///     pool.forEach(0..<height) { y in image.render(row: y) }
   ///
-  /// Returns when all calls have ended. The calling thread waits, or works along if it is a worker of this pool. After the first error
+  /// Returns when all calls have ended. The calling thread works along, or waits where it finds no place (``join(_:_:)``). After the first error
   /// no further piece is begun, and the error is thrown. Items of one piece are visited in order, pieces in any.
   @available(*, noasync, message: "a task must not block its thread: use 'await pool.forEach'")
   @inlinable

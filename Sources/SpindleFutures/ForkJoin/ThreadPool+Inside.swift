@@ -3,12 +3,16 @@ import SpindleGround
 import SpindleThreads
 
 extension ThreadPool {
-  /// Runs `body` where it can fork: here, if this thread is a worker of the pool with a lane, else on one that has.
+  /// Runs `body` where it can fork: here, if this thread is a worker of the pool or finds a seat among them, else on a worker.
   ///
   /// Where no worker takes it (the pool was shut down), it runs here, and nothing in it is forked.
   @inlinable
   func inside<Result: ~Copyable, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
-    if unsafe core.lane != nil || core.enterLane() { return try body() }
+    if unsafe core.lane != nil { return try body() }
+    if let seat = core.takeSeat() {
+      defer { core.leave(seat) }
+      return try body()
+    }
     var result: Swift.Result<Result, Failure>?
     core.onWorker { result = Swift.Result(catching: body) }
     if let result = consume result { return try result.get() }
@@ -34,18 +38,9 @@ extension ThreadPool {
 }
 
 extension PoolCore {
-  /// Gives the calling thread a lane if it is a worker of this pool. False when it is not, or when there are too many.
-  @usableFromInline
-  func enterLane() -> Bool {
-    guard let worker = PoolWorker.current, worker.pool === self else { return false }
-    return worker.enterLane()
-  }
-
-  /// Runs `body` on a worker with a lane, and waits for it. Does nothing on a worker of this pool, which has none then, and
-  /// when the pool takes in nothing more.
+  /// Runs `body` on a worker, and waits for it. Does nothing when the pool takes in nothing more.
   @usableFromInline
   func onWorker(_ body: () -> Void) {
-    if PoolWorker.current?.pool === self { return }
     if let future = unsafe begin(wordsOfClosure(body)) { _ = future.wait(until: .never) }
     keepClosure(body)
   }
@@ -63,11 +58,12 @@ extension PoolCore {
     team.beginUse()
     let sent = unsafe SentClosure(words: words)
     let future = Future<Void>(home: number) { [self] in
-      _ = enterLane()
+      let seat = takeSeat()
       unsafe spindle_call_closure(sent.words)
+      if let seat { leave(seat) }
     }
     guard submit(future) else { return nil }
-    startAll()
+    startOne()
     return future
   }
 }

@@ -14,8 +14,10 @@ extension ThreadPool {
   ///
   /// For work that splits in two again and again. The calling worker runs the first; the second is offered to the
   /// workers that have nothing to do, and run by the caller when nobody took it. Called on a thread that is no worker of
-  /// this pool, the whole runs on a worker, and the caller waits. A worker whose second closure runs elsewhere does other forked
-  /// work meanwhile: so do not hold a lock here that the closures want. The closures may borrow what lies on the caller's stack.
+  /// this pool, that thread works in the place of a worker without work; if there is none, the whole runs on a worker in its turn, and
+  /// the caller waits. A worker whose second closure runs elsewhere does other forked work meanwhile: so do not hold a lock there that
+  /// the closures want. A thread from outside does nothing for other calls than its own. The closures may borrow what lies on the
+  /// caller's stack.
   ///
   /// The first error is thrown: the first closure's before the second's. After an error of the first, the second is not begun; it
   /// has ended in any case when this returns. No allocation; some nanoseconds more than two calls.

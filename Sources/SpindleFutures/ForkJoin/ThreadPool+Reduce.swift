@@ -86,19 +86,17 @@ extension ThreadPool {
   ) throws(Failure) -> Value {
     var division = division
     if division.divides(range.count, on: core.laneNumber) { return try halve(range, division, piece, combine) }
-    var stretch = division.stretch(of: range.count)
-    var rest = range.dropFirst(stretch)
-    var value = try piece(range.prefix(stretch))
-    var watch = CombineWatch(division)
+    var stretch = Stretch(division, of: range.count)
+    var rest = range.dropFirst(stretch.count)
+    var value = try piece(range.prefix(stretch.count))
+    stretch.begin()
     while !rest.isEmpty {
-      if !watch.isDear, rest.count > division.grain, core.isAskedForWork {
+      if !stretch.isDear, rest.count > division.grain, core.isAskedForWork {
         return combine(value, try halve(rest, division, piece, combine))
       }
-      watch.beginStretch()
-      let next = try piece(rest.prefix(stretch))
-      rest = rest.dropFirst(stretch)
-      value = watch.watch { combine(value, next) }
-      if watch.isDear { stretch = rest.count } else if watch.isBrief { stretch *= 2 }
+      let next = try piece(rest.prefix(stretch.count))
+      rest = rest.dropFirst(stretch.count)
+      value = stretch.end(rest.count) { combine(value, next) }
     }
     return value
   }

@@ -120,6 +120,25 @@ import Synchronization
     if UInt32(truncatingIfNeeded: now) == 0, count > 0 { wakeOne() }
   }
 
+  /// Takes a worker that sleeps out of the list: it counts as busy until it is put back. nil when none sleeps, or is needed.
+  func holdSleeper() -> ParkingSpot.Group? {
+    guard unsafe state.pointee.elements.hasWaiters else { return nil }
+    let sleeper = unsafe state.pointee.elements.take(1)
+    if sleeper.count == 0 { return nil }
+    unsafe seekers.pointee.wrappingSubtract(Self.idler, ordering: .sequentiallyConsistent)
+    if count == 0 { return sleeper }
+    putBack(sleeper, unless: { false })
+    return nil
+  }
+
+  /// N4 in its stead: it sleeps on, unless there is a job or `isNeeded`.
+  func putBack(_ sleeper: ParkingSpot.Group, unless isNeeded: () -> Bool) {
+    unsafe seekers.pointee.wrappingAdd(Self.idler, ordering: .sequentiallyConsistent)
+    unsafe state.pointee.elements.putBack(sleeper)
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    if count > 0 || isNeeded() { wakeOne() }
+  }
+
   /// N3 to N5: sleeps until woken, unless `isNeeded`. The worker searches again afterwards. True when it was woken.
   func sleep(unless isNeeded: () -> Bool) -> Bool {
     unsafe seekers.pointee.wrappingSubtract(Self.searcher, ordering: .sequentiallyConsistent)

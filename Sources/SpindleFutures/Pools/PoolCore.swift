@@ -6,7 +6,7 @@ import Synchronization
 /// What a pool and its workers share. Workers keep it alive, not the `ThreadPool`: one that nobody holds any more
 /// is closed, its jobs are still done, and its workers end.
 ///
-/// Workers in numbers: `live` have been started and have not ended; of these `idle` look for a job or sleep, and
+/// Workers in numbers: `live` have been started and have not ended, or are guests (`Seat`); of these `idle` look for a job or sleep, and
 /// `blocked` wait for a future inside a job. A pool has up to `maxWorkers`, started when there are more jobs than
 /// idle workers. When all are blocked while jobs are in line, spare ones are started; a spare ends as soon as it is
 /// one too many.
@@ -116,12 +116,11 @@ final class PoolCore: @unchecked Sendable {
     while true {
       if hasTooMany, retire(number) { return .end }
       if let job = jobs.take() { return .job(job) }
-      let forks = team.isUsed
-      if forks, let item = team.steal() { return .forked(item) }
+      if team.isUsed, let item = team.steal() { return .forked(item) }
       jobs.beginSearch()  // N1
-      if forks { team.search() }
+      let forks = team.beginSearch()
       let found = search(forks)
-      if forks { team.endSearch() }
+      team.endSearch(forks)
       jobs.endSearch()  // N6
       if let found {
         // Who submitted another job meanwhile may have counted this worker as free for it.
@@ -149,25 +148,60 @@ final class PoolCore: @unchecked Sendable {
         if forks, let item = team.steal() { return .forked(item) }
         if isOver() { return nil }
       } while spin.pauseOrYield()
-      var stolen: ForkItem?
+      // Nothing is taken here: a guest may have this worker's place already (`Seat`), and it then sleeps on.
+      var seesFork = false
       let wasWoken = jobs.sleep {
-        if forks { stolen = team.steal() }
-        return stolen != nil || isOver()
+        seesFork = forks && team.hasJobs
+        return seesFork || isOver()
       }
-      if let stolen {
-        // The wake-up may have been for another forked job.
-        if wasWoken { jobs.wakeOne() }
-        return .forked(stolen)
-      }
+      // The wake-up may have been for another forked job.
+      if seesFork, wasWoken { jobs.wakeOne() }
     }
   }
 
   // MARK: Workers
 
-  /// Starts workers until there are `maxWorkers`: forked work is for all.
-  func startAll() {
-    while start(if: { live, _ in live < maxWorkers }) {}
+  /// Whose place a guest has.
+  enum GuestPlace {
+    case unstarted
+    case sleeper(ParkingSpot.Group)
   }
+
+  /// A place for the calling thread: it counts as a worker, if there are fewer than may be, or as one that sleeps on meanwhile. nil
+  /// when all have something to do. Forking has begun.
+  func addGuest() -> GuestPlace? {
+    if jobs.isShut || jobs.count > 0 { return nil }
+    if live.load(ordering: .relaxed) < maxWorkers {
+      lock.acquire()
+      let live = live.load(ordering: .relaxed)
+      if live < maxWorkers { self.live.store(live + 1, ordering: .sequentiallyConsistent) }
+      lock.release()
+      if live < maxWorkers { return .unstarted }
+    }
+    guard team.areAllAware, let sleeper = jobs.holdSleeper() else { return nil }
+    team.endSearch()
+    return .sleeper(sleeper)
+  }
+
+  func removeGuest(from place: GuestPlace) {
+    switch place {
+    case .unstarted:
+      end()
+      // Jobs that came meanwhile found as many workers as may be.
+      if jobs.count > jobs.idle { startIfNeeded() }
+    case .sleeper(let sleeper):
+      team.search()
+      jobs.putBack(sleeper) { team.hasJobs || jobs.isFinished || hasTooMany }
+    }
+  }
+
+  /// Starts a worker if there are fewer than `maxWorkers`: what is forked is for all. It then starts the others.
+  @discardableResult
+  func startOne() -> Bool {
+    live.load(ordering: .relaxed) < maxWorkers && start(if: { live, _ in live < maxWorkers })
+  }
+
+  func startAll() { while startOne() {} }
 
   /// Starts a worker if there are more jobs than idle ones, or if all are blocked while there are jobs.
   @inline(never)

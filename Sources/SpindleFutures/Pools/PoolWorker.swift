@@ -2,17 +2,28 @@ import CSpindle
 import SpindleGround
 import SpindleThreads
 
-/// A thread of a pool: takes jobs, does them, sleeps when there are none.
+/// A thread of a pool: takes jobs, does them, sleeps when there are none. Or a guest: a thread from outside that works among
+/// them for the time of one call (`Seat`).
 // SAFETY: only the worker's own thread touches `depth` and `lane`, which the pool's team keeps.
 @safe final class PoolWorker: @unchecked Sendable {
   let pool: PoolCore
   let number: Int
+  let isGuest: Bool
   private var depth = 0
   private var lane: UnsafeMutablePointer<Lane>?
 
   init(pool: PoolCore, number: Int) {
     self.pool = pool
     self.number = number
+    isGuest = false
+  }
+
+  /// A guest.
+  init(pool: PoolCore, lane: UnsafeMutablePointer<Lane>) {
+    self.pool = pool
+    number = -1
+    isGuest = true
+    unsafe self.lane = lane
   }
 
   /// The worker that this thread is, nil for other threads.
@@ -21,9 +32,12 @@ import SpindleThreads
     unsafe spindle_worker().map { unsafe Unmanaged<PoolWorker>.fromOpaque($0).takeUnretainedValue() }
   }
 
+  /// From now on the calling thread is this worker, which somebody keeps alive.
+  func makeCurrent() { unsafe spindle_set_worker(Unmanaged.passUnretained(self).toOpaque()) }
+
   /// The life of the thread.
   func run() {
-    unsafe spindle_set_worker(Unmanaged.passUnretained(self).toOpaque())
+    makeCurrent()
     defer { spindle_set_worker(nil) }
     ProcessorShare.setForThread(pool.sharers)
     if let initializer = pool.initializer {
@@ -33,18 +47,34 @@ import SpindleThreads
         pool.fail(BrokenPoolError(pool: pool.name, reason: "its initializer threw \(error)", cause: error))
       }
     }
-    if pool.team.isUsed { _ = enterLane() }
+    if pool.team.isUsed { pool.startAll() }
     while doNext() {}
-    if let lane = unsafe lane { unsafe pool.team.giveBack(lane) }
-    spindle_set_lane(nil)
+    giveLaneBack()
   }
 
-  /// Has this worker's forked jobs lie in a lane of its own. False when there are too many workers.
-  func enterLane() -> Bool {
-    if unsafe lane != nil { return true }
-    unsafe lane = pool.team.takeLane(of: pool.number)
+  // MARK: Forking
+
+  /// From now on what this thread forks lies in the worker's own lane. Without one, when there are too many workers, nothing is forked.
+  func enterLane() {
+    if unsafe lane == nil { unsafe lane = pool.team.takeLane(of: pool.number) }
     unsafe spindle_set_lane(lane)
-    return unsafe lane != nil
+  }
+
+  /// What this thread forks lies elsewhere again.
+  func leaveLane(to outer: UnsafeMutableRawPointer?) {
+    // Closures that were spawned here and nobody took: before jobs in line, which may wait for them.
+    if let lane = unsafe lane {
+      var word = unsafe lane.pointee.pop()
+      while word != 0 {
+        pool.team.run(ForkItem(word: word))
+        word = unsafe lane.pointee.pop()
+      }
+    }
+    unsafe spindle_set_lane(outer)
+  }
+
+  func giveLaneBack() {
+    if let lane = unsafe lane { unsafe pool.team.giveBack(lane) }
   }
 
   /// Waits for a job and does it. The reference to the job, and with it what its work left, ends with this call:
@@ -52,7 +82,10 @@ import SpindleThreads
   private func doNext() -> Bool {
     switch pool.next(for: number) {
     case .job(let job): job.run()
-    case .forked(let item): pool.team.run(item)
+    case .forked(let item):
+      enterLane()
+      pool.team.run(item)
+      unsafe leaveLane(to: nil)
     case .end: return false
     }
     return true

@@ -80,12 +80,23 @@ package struct ParkingSpot: ~Copyable, @unchecked Sendable {
     return group.count
   }
 
-  /// Takes up to `count` waiters from the front of the list. They sleep on until their group is ended.
+  /// Takes up to `count` waiters from the front of the list. They sleep on until their group is ended, or put back and woken.
   package func take(_ count: Int) -> Group {
     var group = Group()
     guard count > 0 else { return group }
     withHead { take(count, from: &$0, into: &group) }
     return group
+  }
+
+  /// Lists again, as the last, who were taken and sleep on. Who does so then passes a fence and looks in their stead, S3 and S4, and wakes
+  /// one if there is need.
+  package func putBack(_ group: Group) {
+    var next = group.first
+    while let waiter = next {
+      next = waiter.next
+      waiter.next = nil
+      enqueue(waiter)
+    }
   }
 
   /// Runs `body`, a few instructions, unless somebody waits, has reserved or has the guard; nobody lines up meanwhile.

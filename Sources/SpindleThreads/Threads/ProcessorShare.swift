@@ -30,6 +30,9 @@ package enum ProcessorShare {
     return overflow ? .max : product
   }
 
+  /// What was set for the calling thread; 0 when nothing was.
+  package static var ofThread: Int { Int(spindle_sharers()) }
+
   /// From now on the calling thread is one of so many.
   package static func setForThread(_ sharers: Int) { spindle_set_sharers(Int64(sharers)) }
 

@@ -12,6 +12,9 @@ extension ThreadRecord {
     unsafe spindle_thread_record().map { unsafe Unmanaged<ThreadRecord>.fromOpaque($0).takeUnretainedValue() }
   }
 
+  /// Whether the calling thread was started with a stack of another size than the system's.
+  package static var hasOwnStackSize: Bool { (existing?.stackSize ?? 0) != 0 }
+
   /// The record of the calling thread. One that nobody here started gets it at the first call, named "Dummy-1", ...
   static var current: ThreadRecord {
     if let record = existing { return record }

@@ -47,16 +47,27 @@ struct Spot: Hashable {
     while endNext(by: me, code: code) {}
   }
 
+  /// The next waiter that `me` has taken and not ended.
+  func nextTaken(by me: Int) -> UInt8? {
+    for index in 0..<taken.count where takenBy[Int(taken[index])] == UInt8(me + 1) { return taken[index] }
+    return nil
+  }
+
+  /// `ParkingSpot.putBack` of the next waiter that `me` has taken.
+  mutating func putBack(by me: Int) {
+    guard let waiter = nextTaken(by: me) else { return }
+    taken.remove(waiter)
+    takenBy[Int(waiter)] = 0
+    list.append(waiter)
+  }
+
   /// Ends the next waiter that `me` has taken; false if there is none.
   mutating func endNext(by me: Int, code: UInt8 = 0) -> Bool {
-    for index in 0..<taken.count where takenBy[Int(taken[index])] == UInt8(me + 1) {
-      let waiter = taken[index]
-      taken.remove(waiter)
-      takenBy[Int(waiter)] = 0
-      ended[Int(waiter)] = code + 1
-      return true
-    }
-    return false
+    guard let waiter = nextTaken(by: me) else { return false }
+    taken.remove(waiter)
+    takenBy[Int(waiter)] = 0
+    ended[Int(waiter)] = code + 1
+    return true
   }
 }
 
