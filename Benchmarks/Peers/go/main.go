@@ -194,6 +194,7 @@ var rows = []row{
 	{"P1:go", 2, 1000000, "tasks/s"}, {"P1:chan-pool", 2, 1000000, "tasks/s"}, {"P1b:go-chan", 2, 300000, "tasks/s"},
 	{"P2:go-chan", 2, 20000, "us p50"}, {"P2:chan-pool", 2, 20000, "us p50"}, {"P3:go", 2, 26, "joins/s"},
 	{"P4:go", 2, 20000000, "ms"}, {"P5:go", 2, 1024, "ms"}, {"P6:chan-pool", 8, 1000, "ms"},
+	{"P9/0ms:go", 2, 2000, "us p50"}, {"P9/1ms:go", 2, 300, "us p50"},
 }
 
 // a fixed pool of t goroutines fed by one channel
@@ -475,6 +476,35 @@ func run(w, v string, t, n int) out {
 				}
 			})
 			return out{time.Since(s).Seconds() * 1e3, fmt.Sprint("sum ", sum.Load())}
+		})
+	case strings.HasPrefix(w, "P9"):
+		call := func(i int) uint64 { return spin(88172645463325252+uint64(i), 1000) }
+		right := uint64(0)
+		for i := 0; i < 32; i++ {
+			right ^= call(i)
+		}
+		return median(func() out {
+			l := make([]float64, 0, n)
+			for i := 0; i < n; i++ {
+				if strings.HasSuffix(w, "1ms") {
+					time.Sleep(time.Millisecond)
+				}
+				s := time.Now()
+				r := make([]uint64, t)
+				team(t, func(k int) {
+					for j := 32 * k / t; j < 32*(k+1)/t; j++ {
+						r[k] ^= call(j)
+					}
+				})
+				us := float64(time.Since(s).Nanoseconds()) / 1e3
+				x := uint64(0)
+				for _, y := range r {
+					x ^= y
+				}
+				check(x == right, "result")
+				l = append(l, us)
+			}
+			return out{p50(l), ""}
 		})
 	case w == "P6":
 		return median(func() out {

@@ -162,7 +162,7 @@ public final class Peer {
         row("P1b:forkjoin", 2, 300_000, "tasks/s"); row("P1b:fixed", 2, 200_000, "tasks/s");
         row("P2:forkjoin", 2, 2_000, "us p50"); row("P2:fixed", 2, 3_000, "us p50");
         row("P3:forkjoin", 2, 32, "joins/s"); row("P4:forkjoin", 2, 20_000_000, "ms");
-        row("P5:forkjoin", 2, 1024, "ms"); row("P6:fixed", 8, 1000, "ms");
+        row("P5:forkjoin", 2, 1024, "ms"); row("P9/0ms:forkjoin", 2, 2000, "us p50"); row("P9/1ms:forkjoin", 2, 300, "us p50"); row("P6:fixed", 8, 1000, "ms");
     }
 
     static Out queue(String w, String v, int n) throws Exception {
@@ -302,7 +302,7 @@ public final class Peer {
             });
             case "T1:thread": return median(() -> perS(n, () -> { for (int i = 0; i < n; i++) { var x = new Thread(() -> {}); x.start(); x.join(); } }));
         }
-        if (w.equals("P3") || w.equals("P4") || w.equals("P5") || v.equals("forkjoin")) {
+        if (w.equals("P3") || w.equals("P4") || w.equals("P5") || w.startsWith("P9") || v.equals("forkjoin")) {
             var p = new ForkJoinPool(t);
             switch (w) {
                 case "P1": return median(() -> {
@@ -325,6 +325,21 @@ public final class Peer {
                         double two = ms(() -> s[1] = p.invoke(new SumTask(a, 0, n))).v;
                         check(Math.abs(s[0] - s[1]) < 1e-6 * s[0], "sum");
                         return new Out(two, String.format("serial %.2f ms, x%.2f", one, one / two));
+                    });
+                }
+                case "P9/0ms", "P9/1ms": {
+                    IntToLongFunction call = i -> spin(88172645463325252L + i, 1000);
+                    long right = IntStream.range(0, 32).mapToLong(call).reduce(0, (a, b) -> a ^ b);
+                    return median(() -> {
+                        var l = new double[n];
+                        for (int i = 0; i < n; i++) {
+                            if (w.endsWith("1ms")) Thread.sleep(1);
+                            long s = System.nanoTime();
+                            long r = p.submit(() -> IntStream.range(0, 32).parallel().mapToLong(call).reduce(0, (a, b) -> a ^ b)).get();
+                            l[i] = (System.nanoTime() - s) / 1e3;
+                            check(r == right, "result");
+                        }
+                        return new Out(p50(l), "");
                     });
                 }
                 case "P5": return median(() -> {

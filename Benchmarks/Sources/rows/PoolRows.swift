@@ -145,8 +145,33 @@ func poolRows() -> [Row] {
         median { milliseconds { for _ in pool.map(0..<count, { _ in OSThread.sleep(for: .milliseconds(1)) }) {} } }
       }
     },
+    smallLoops("P9/0ms", count: 2000, pause: nil),
+    smallLoops("P9/1ms", count: 300, pause: .milliseconds(1)),
   ]
 }
+
+/// One loop of 32 short calls after another, from a thread that is not the pool's, with or without a pause before each.
+private func smallLoops(_ name: String, count: Int, pause: Duration?) -> Row {
+  Row(name, "threadpool", threads: 2, count: count, unit: "us p50") { threads, count in
+    let right = (0..<32).reduce(0) { $0 ^ smallCall($1) }
+    return withThreadPool(maxWorkers: threads) { pool in
+      median {
+        Figure(
+          value: median(
+            (0..<count).map { _ in
+              if let pause { OSThread.sleep(for: pause) }
+              let start = seconds()
+              let result = pool.reduce(0..<32, 0, { smallCall($0) }, ^)
+              let time = seconds() - start
+              check(result == right, "result")
+              return time * 1e6
+            }))
+      }
+    }
+  }
+}
+
+func smallCall(_ number: Int) -> UInt64 { spin(88_172_645_463_325_252 + UInt64(number), 1000) }
 
 func sumOfRoots(_ numbers: [Double], _ range: Range<Int>) -> Double {
   var sum = 0.0

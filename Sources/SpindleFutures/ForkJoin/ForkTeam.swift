@@ -109,7 +109,7 @@ import Synchronization
       if !used.load(ordering: .sequentiallyConsistent) { return false }
       unaware.wrappingSubtract(1, ordering: .sequentiallyConsistent)
     }
-    search()
+    unsafe searchers.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)  // S1
     return true
   }
 
@@ -163,6 +163,9 @@ import Synchronization
     if calls.wrappingSubtract(added, ordering: .sequentiallyConsistent).newValue == Self.call + Self.guest { joiners.wakeAll() }
   }
 
+  /// Whether a call is under way.
+  var hasCalls: Bool { calls.load(ordering: .relaxed) != 0 }
+
   /// Whether the calling guest's call is the only one.
   private var isOnlyCall: Bool { calls.load(ordering: .sequentiallyConsistent) == Self.call + Self.guest }
 
@@ -185,9 +188,15 @@ import Synchronization
   ///        else fence, wake a sleeper          S3 look into all lanes; nothing: sleep until woken
   ///
   /// S2 runs in the forking thread either before its P3, which then sees S1, or after its P2, which S3 then sees.
-  /// So a fork costs a plain load, and whoever is about to sleep, for 30 us at least, pays for both.
+  /// So a fork costs a plain load, and whoever is about to sleep, for 30 us at least, pays for both. Who still looks around needs no
+  /// wake-up, so a worker passes S2 not before its looks have been in vain: it holds up all who work for some microseconds.
   func search() {
     unsafe searchers.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    passFence()
+  }
+
+  /// S2.
+  func passFence() {
     if spindle_fence_all_threads() { return }
     // Then every fork takes the slow way, which has a fence of its own.
     if !cannotFence.exchange(true, ordering: .relaxed) {
@@ -248,7 +257,7 @@ import Synchronization
         run(item)
         continue
       }
-      var spin = SpinPolicy()
+      var spin = SpinPolicy(lingering: ())
       var found: ForkItem?
       while spin.pauseOrYield() {
         if isDone() { return }

@@ -111,15 +111,15 @@ final class PoolCore: @unchecked Sendable {
     case end
   }
 
-  /// For workers: waits for something to do.
-  func next(for number: Int) -> Work {
+  /// For workers: waits for something to do. `afterFork`: what was done last was forked.
+  func next(for number: Int, afterFork: Bool) -> Work {
     while true {
       if hasTooMany, retire(number) { return .end }
       if let job = jobs.take() { return .job(job) }
       if team.isUsed, let item = team.steal() { return .forked(item) }
       jobs.beginSearch()  // N1
       let forks = team.beginSearch()
-      let found = search(forks)
+      let found = search(forks, afterFork)
       team.endSearch(forks)
       jobs.endSearch()  // N6
       if let found {
@@ -135,19 +135,24 @@ final class PoolCore: @unchecked Sendable {
   }
 
   /// N2 to N5, until there is something to do; nil when the worker is to look at what has changed.
-  private func search(_ forks: Bool) -> Work? {
+  private func search(_ forks: Bool, _ afterFork: Bool) -> Work? {
+    var hasPassedFence = false
     // Whoever forks first wakes all, so that they are counted as searching.
     func isOver() -> Bool { jobs.isFinished || hasTooMany || !forks && team.isUsed }
     while true {
       let batch = jobs.batchTaken()
       SpinPolicy.gather(batch: batch) { jobs.count }
       // If they have gathered, the first look has been put off long enough.
-      var spin = SpinPolicy(batch: batch > 1 ? nil : batch)
+      var spin = afterFork ? SpinPolicy(lingering: ()) : SpinPolicy(batch: batch > 1 ? nil : batch)
       repeat {
         if let job = jobs.take() { return .job(job) }
         if forks, let item = team.steal() { return .forked(item) }
         if isOver() { return nil }
       } while spin.pauseOrYield()
+      if forks, !hasPassedFence {
+        team.passFence()
+        hasPassedFence = true
+      }
       // Nothing is taken here: a guest may have this worker's place already (`Seat`), and it then sleeps on.
       var seesFork = false
       let wasWoken = jobs.sleep {
@@ -195,7 +200,7 @@ final class PoolCore: @unchecked Sendable {
     }
   }
 
-  /// Starts a worker if there are fewer than `maxWorkers`: what is forked is for all. It then starts the others.
+  /// Starts a worker if there are fewer than `maxWorkers`: what is forked is for all. It then starts the others, if the call still goes on.
   @discardableResult
   func startOne() -> Bool {
     live.load(ordering: .relaxed) < maxWorkers && start(if: { live, _ in live < maxWorkers })

@@ -10,6 +10,7 @@ import SpindleThreads
   let number: Int
   let isGuest: Bool
   private var depth = 0
+  private var hasForked = false
   private var lane: UnsafeMutablePointer<Lane>?
 
   init(pool: PoolCore, number: Int) {
@@ -47,7 +48,7 @@ import SpindleThreads
         pool.fail(BrokenPoolError(pool: pool.name, reason: "its initializer threw \(error)", cause: error))
       }
     }
-    if pool.team.isUsed { pool.startAll() }
+    if pool.team.hasCalls { pool.startAll() }
     while doNext() {}
     giveLaneBack()
   }
@@ -80,9 +81,12 @@ import SpindleThreads
   /// Waits for a job and does it. The reference to the job, and with it what its work left, ends with this call:
   /// before the worker sleeps.
   private func doNext() -> Bool {
-    switch pool.next(for: number) {
-    case .job(let job): job.run()
+    switch pool.next(for: number, afterFork: hasForked) {
+    case .job(let job):
+      hasForked = false
+      job.run()
     case .forked(let item):
+      hasForked = true
       enterLane()
       pool.team.run(item)
       unsafe leaveLane(to: nil)

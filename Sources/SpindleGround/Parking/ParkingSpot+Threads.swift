@@ -43,7 +43,7 @@ extension ParkingSpot {
         leave(waiter)
         return true
       }
-      if !waiter.sleep(until: deadline, spinning: false), giveUp(waiter) { return false }  // S5
+      if !waiter.sleep(until: deadline, spinning: false), remove(waiter) { return false }  // S5
       waiter.reset()
       if attempt() || spin(parties, nil, attempt) { return true }
       if deadline.hasPassed { return false }
@@ -75,10 +75,10 @@ extension ParkingSpot {
     if !afterListing() {  // S4
       return remove(waiter) ? unneeded : endOfSleep(waiter)
     }
-    if deadline == .immediate { return giveUp(waiter) ? nil : endOfSleep(waiter) }
+    if deadline == .immediate { return remove(waiter) ? nil : endOfSleep(waiter) }
     let record = WaitReport.begin(purpose, waiter)
     defer { WaitReport.end(record) }
-    if !waiter.sleep(until: deadline, spinning: spinning), giveUp(waiter) { return nil }  // S5
+    if !waiter.sleep(until: deadline, spinning: spinning), remove(waiter) { return nil }  // S5
     return endOfSleep(waiter)
   }
 

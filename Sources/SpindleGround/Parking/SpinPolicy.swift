@@ -40,11 +40,13 @@ package struct SpinPolicy {
   private let pausesPerRound: Int
   private let pauseRounds: Int
   private var yieldRounds: Int
+  /// How many microseconds are still to be waited after the pauses, actively.
+  private var lingers = 0
 
   private static var pauses: Int { 78 }
   private static var longestFirstLook: UInt { 11 }
-  /// Microseconds.
-  private static var longestGathering: Int { 30 }
+  /// Microseconds that the kernel takes to wake a thread on another processor.
+  private static var wakeUpTime: Int { 30 }
   private static var largeBatch: UInt { 4 }
   private static var usualYieldRounds: Int { 8 }
   /// Where there are no pauses.
@@ -83,7 +85,7 @@ package struct SpinPolicy {
     // The first look comes soon: it says whether there is anything to gather.
     var pauses = pausesPerMicrosecond / 4
     var seen = 0
-    for _ in 0..<longestGathering {
+    for _ in 0..<wakeUpTime {
       for _ in 0..<pauses { spindle_pause() }
       let now = count()
       if now <= seen { return }
@@ -107,9 +109,22 @@ package struct SpinPolicy {
     yieldRounds = Self.wakeUpRounds
   }
 
+  /// For a wait for forked work, or for its end: both often come soon, and whoever has to wake a sleeper for them loses about as much
+  /// time as the sleeper. So it lasts that long, in looks that take no line away too often. Where threads crowd, as usual.
+  @inline(__always)
+  package init(lingering: Void) {
+    self.init()
+    if round < pauseRounds, !spindle_is_crowded() { lingers = Self.wakeUpTime }
+  }
+
   /// Waits a little. False when it is time to sleep.
   package mutating func pauseOrYield() -> Bool {
     if pause() { return true }
+    if lingers > 0 {
+      for _ in 0..<spindle_pauses_per_microsecond() { spindle_pause() }
+      lingers -= 1
+      return true
+    }
     if round == pauseRounds, spindle_has_woken() { yieldRounds = Self.wakeUpRounds }
     if round >= pauseRounds + yieldRounds || spindle_is_yield_dear() { return false }
     if spindle_yield() { yieldRounds = 0 }

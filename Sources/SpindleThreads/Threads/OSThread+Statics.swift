@@ -34,6 +34,6 @@ extension OSThread where Success == Never, Failure == Never {
   @available(*, noasync, message: "blocks its thread; in async code: try await Task.sleep(for:)")
   public static func sleep(for duration: Duration) {
     let spot = ParkingSpot()
-    _ = spot.wait("time to pass", until: Deadline(after: duration)) { false }
+    _ = spot.park("time to pass", until: Deadline(after: duration), spinning: false) { true }
   }
 }

@@ -247,6 +247,7 @@ const ROWS: &[(&str, usize, usize, &str)] = &[
     ("P2:rayon-install", 2, 3_000, "us p50"), ("P2:rayon-oneshot", 2, 5_000, "us p50"),
     ("P3:rayon", 2, 32, "joins/s"), ("P4:rayon", 2, 20_000_000, "ms"),
     ("P5:rayon", 2, 1024, "ms"), ("P6:rayon", 8, 1000, "ms"),
+    ("P9/0ms:rayon", 2, 2000, "us p50"), ("P9/1ms:rayon", 2, 300, "us p50"),
     ("P8:rayon", 2, 50_000_000, "ms"), ("P7:rayon", 2, 10_000_000, "ms"), ("P7:rayon-unstable", 2, 10_000_000, "ms"),
 ];
 
@@ -495,6 +496,21 @@ fn run(w: &str, v: &str, t: usize, n: usize) -> Out {
                 assert_eq!(sum, all);
                 (r, format!("{} words", sum.0))
             })
+        }
+        (w, _) if w.starts_with("P9") => {
+            use rayon::prelude::*;
+            let p = pool(t);
+            let call = |i: u64| spin(88172645463325252 + i, 1000);
+            let right = (0..32).fold(0, |a, i| a ^ call(i));
+            let pause = w.ends_with("1ms");
+            median(|| plain(p50((0..n).map(|_| {
+                if pause { thread::sleep(Duration::from_millis(1)); }
+                let s = Instant::now();
+                let r = p.install(|| (0..32u64).into_par_iter().map(call).reduce(|| 0, |a, b| a ^ b));
+                let us = s.elapsed().as_secs_f64() * 1e6;
+                assert_eq!(r, right);
+                us
+            }).collect())))
         }
         ("P6", _) => {
             let p = pool(t);

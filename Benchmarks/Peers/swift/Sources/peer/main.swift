@@ -38,6 +38,7 @@ row("P2:dispatch", 2, 5_000, "us p50"); row("P2:task", 2, 5_000, "us p50"); row(
 row("P3:async-let", 2, 25, "joins/s"); row("P3:taskgroup", 2, 22, "joins/s")
 row("P4:concurrentperform", 2, 20_000_000, "ms"); row("P4:taskgroup", 2, 20_000_000, "ms")
 row("P5:concurrentperform", 2, 1024, "ms"); row("P5:taskgroup", 2, 1024, "ms"); row("P8:concurrentperform", 2, 50_000_000, "ms")
+row("P9/0ms:concurrentperform", 2, 2000, "us p50"); row("P9/1ms:concurrentperform", 2, 300, "us p50")
 row("PHY-task-one-way:continuation", 2, 50_000, "ns"); row("PHY-task-barrier:continuation", 4, 20_000, "crossings/s")
 row("PHY-future-memory:malloc", 1, 200_000, "objects/s")
 row("P6:nio", 8, 1000, "ms"); row("P6:operationqueue", 8, 1000, "ms")
@@ -408,6 +409,23 @@ func run(_ w: String, _ v: String, _ t: Int, _ n: Int) -> Out {
       }
       o.note = "sum \(sum.v.load(ordering: .relaxed))"
       return o
+    }
+  case "P9/0ms", "P9/1ms":
+    @Sendable func call(_ i: Int) -> UInt64 { spin(88_172_645_463_325_252 + UInt64(i), 1000) }
+    let right = (0..<32).reduce(UInt64(0)) { $0 ^ call($1) }
+    return median {
+      var l: [Double] = []
+      for _ in 0..<n {
+        if w == "P9/1ms" { usleep(1000) }
+        let s = now(), r = Mutex(UInt64(0))
+        DispatchQueue.concurrentPerform(iterations: 32) { i in
+          let x = call(i)
+          r.withLock { $0 ^= x }
+        }
+        l.append((now() - s) * 1e6)
+        check(r.withLock { $0 == right }, "result")
+      }
+      return Out(v: p50(l))
     }
   case "P8":
     let text = wordsText(n)
