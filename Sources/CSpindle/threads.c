@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+_Thread_local uint8_t spindle_local_vain;
 _Thread_local void *spindle_local_token;
 _Thread_local void *spindle_local_worker;
 _Thread_local void *spindle_local_lane;

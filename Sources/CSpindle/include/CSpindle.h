@@ -91,7 +91,18 @@ static inline void spindle_fetch_for_writing(const void *start, size_t bytes) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Thread-local words (threads.c): one pointer per subject, nothing is freed here.
+// Thread-local words (threads.c): one per subject, nothing is freed here.
+
+extern _Thread_local uint8_t spindle_local_vain;
+
+/// What this thread waited for did not come while it paused.
+static inline void spindle_note_vain_pauses(void) { spindle_local_vain = 8; }
+/// Whether it had better not pause: for some more waits, each of which asks once.
+static inline bool spindle_are_pauses_vain(void) {
+  if (spindle_local_vain == 0) return false;
+  spindle_local_vain--;
+  return true;
+}
 
 extern _Thread_local void *spindle_local_token;
 

@@ -138,6 +138,7 @@ package struct SpinPolicy {
     let pauses = round == 0 ? firstPauses : pausesPerRound
     for _ in 0..<pauses { spindle_pause() }
     round += max(1, pauses / pausesPerRound)
+    if round >= pauseRounds { spindle_note_vain_pauses() }
     return true
   }
 }

@@ -1,3 +1,4 @@
+import CSpindle
 import SpindleGround
 import Synchronization
 
@@ -27,7 +28,7 @@ extension Barrier {
   private enum Arrival {
     /// The round is full; the caller ends it.
     case last
-    case waits(round: UInt, place: Int)
+    case waits(round: UInt, place: Int, missing: Int)
     /// Another round's action runs.
     case tooEarly(round: UInt)
   }
@@ -39,9 +40,10 @@ extension Barrier {
       switch try enter() {
       case .last:
         return try close()
-      case .waits(let number, let place):
+      case .waits(let number, let place, let missing):
         if !spot.wait(
-          Self.purpose, until: deadline, parties: parties, isShared: true, attempt: { now.number != number }),
+          Self.purpose, until: deadline, parties: missing + 1, batch: batch(missing), isShared: true,
+          attempt: { now.number != number }),
           !dismiss(leavingBroken: true, round: number)
         {
           _ = spot.wait(Self.purpose, isShared: true) { now.number != number }
@@ -60,10 +62,10 @@ extension Barrier {
       switch try enter() {
       case .last:
         return try close()
-      case .waits(let number, let place):
+      case .waits(let number, let place, let missing):
         do throws(CancellationError) {
           let isOver = try await spot.wait(
-            Self.purpose, owner: self, until: deadline, parties: parties, isShared: true,
+            Self.purpose, owner: self, until: deadline, parties: missing + 1, isShared: true,
             attempt: { now.number != number })
           if !isOver, !dismiss(leavingBroken: true, round: number) { await end(of: number) }
         } catch {
@@ -79,6 +81,12 @@ extension Barrier {
         }
       }
     }
+  }
+
+  /// So few may all be running, each on a processor of its own: who waits for them pauses, and keeps its processor from one of those
+  /// who wait here as well. If that was in vain, one of them waits for this very processor: four threads on two, three of them on one.
+  private func batch(_ missing: Int) -> UInt? {
+    missing < Int(spindle_processors()) && !spindle_are_pauses_vain() ? 1 : nil
   }
 
   private func hasClosed(_ number: UInt) -> Bool {
@@ -120,7 +128,8 @@ extension Barrier {
     guard change(&seen, to: !isLast ? old.joined : action == nil ? old.next(isBroken: false) : old.closing) else {
       return nil
     }
-    return isLast ? .last : .waits(round: old.number, place: old.present + empty)
+    return isLast
+      ? .last : .waits(round: old.number, place: old.present + empty, missing: parties - old.present - 1)
   }
 
   /// A4 from the action on: what the last to arrive does. Neither time nor cancellation reaches the others while the
