@@ -4,7 +4,7 @@ import SpindleThreads
 
 /// A thread of a pool: takes jobs, does them, sleeps when there are none. Or a guest: a thread from outside that works among
 /// them for the time of one call (`Seat`).
-// SAFETY: only the worker's own thread touches `depth` and `lane`, which the pool's team keeps.
+// SAFETY: only the worker's own thread touches what may change; the pool's team keeps the lane.
 @safe final class PoolWorker: @unchecked Sendable {
   let pool: PoolCore
   let number: Int
