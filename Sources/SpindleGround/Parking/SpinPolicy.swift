@@ -94,6 +94,13 @@ package struct SpinPolicy {
     }
   }
 
+  /// What a thread that waits for so many others to come, as at a barrier, passes for `batch`: 1 where all of them may be running, each on
+  /// a processor of its own. Then it pauses, and keeps its processor from one of those who wait as well. If that was in vain, one of
+  /// them waits for this very processor (four threads on two, three of them on one), and some next waits do not.
+  package static func batch(missing: Int) -> UInt? {
+    missing < Int(spindle_processors()) && !spindle_are_pauses_vain() ? 1 : nil
+  }
+
   /// For who has nothing to wait for, but had better let others go first: gives the processor away where threads crowd. False where
   /// they do not, or where yields are dear.
   package static func giveWay() -> Bool {

@@ -1,4 +1,3 @@
-import CSpindle
 import SpindleGround
 import Synchronization
 
@@ -42,7 +41,7 @@ extension Barrier {
         return try close()
       case .waits(let number, let place, let missing):
         if !spot.wait(
-          Self.purpose, until: deadline, parties: missing + 1, batch: batch(missing), isShared: true,
+          Self.purpose, until: deadline, parties: missing + 1, batch: SpinPolicy.batch(missing: missing), isShared: true,
           attempt: { now.number != number }),
           !dismiss(leavingBroken: true, round: number)
         {
@@ -81,12 +80,6 @@ extension Barrier {
         }
       }
     }
-  }
-
-  /// So few may all be running, each on a processor of its own: who waits for them pauses, and keeps its processor from one of those
-  /// who wait here as well. If that was in vain, one of them waits for this very processor: four threads on two, three of them on one.
-  private func batch(_ missing: Int) -> UInt? {
-    missing < Int(spindle_processors()) && !spindle_are_pauses_vain() ? 1 : nil
   }
 
   private func hasClosed(_ number: UInt) -> Bool {

@@ -60,13 +60,7 @@ import Testing
     let arrivals = SpotSteps<State>(spot: \.arrivals, prefix: "a")
 
     func wake(_ program: inout Program<State>, _ me: Int, _ label: String, count: Int = 1, next: String) {
-      program.step("\(label)W take out of the list, searching += 1 for each") { state in
-        let before = state.arrivals.taken.count
-        state.arrivals.take(count, by: me)
-        state.searching += Int8(state.arrivals.taken.count - before)
-        return .next
-      }
-      program.step("\(label)W3 end the next") { $0.arrivals.endNext(by: me) ? .stay : .go(next) }
+      arrivals.wake(&program, me, label, count: count, next: next) { $0.searching += Int8($1) }
     }
 
     model.thread("worker") { program, me in
@@ -139,7 +133,7 @@ import Testing
       }
       program.step("P2 list the sleeper") { state in
         state.arrivals.putBack(by: me)
-        if flaw == .looksBeforeItPutsBack { return state.mustWake ? .go("pW") : .finish }
+        if flaw == .looksBeforeItPutsBack { return state.mustWake ? .go("pW1") : .finish }
         return .next
       }
       program.step("P3 jobs in line, or the end?") { state in

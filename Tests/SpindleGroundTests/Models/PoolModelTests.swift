@@ -115,14 +115,7 @@ import Testing
 
     /// W: wakeOne, wakeAll.
     func wake(_ program: inout Program<State>, _ me: Int, _ label: String, count: Int = 1, next: String) {
-      program.step("\(label)W1 take out of the list") { state in
-        let before = state.arrivals.taken.count
-        state.arrivals.take(count, by: me)
-        state.seen[me] = UInt8(state.arrivals.taken.count - before)
-        return state.seen[me] == 0 ? .go(next) : .next
-      }
-      program.action("\(label)W2 searching += 1 for each") { $0.searching += $0.seen[me] }
-      program.step("\(label)W3 end the next") { $0.arrivals.endNext(by: me) ? .stay : .go(next) }
+      arrivals.wake(&program, me, label, count: count, next: next) { $0.searching += UInt8($1) }
     }
 
     for _ in 0..<workers {

@@ -53,6 +53,12 @@ struct Spot: Hashable {
     return nil
   }
 
+  func takenCount(by me: Int) -> Int {
+    var count = 0
+    for index in 0..<taken.count where takenBy[Int(taken[index])] == UInt8(me + 1) { count += 1 }
+    return count
+  }
+
   /// `ParkingSpot.putBack` of the next waiter that `me` has taken.
   mutating func putBack(by me: Int) {
     guard let waiter = nextTaken(by: me) else { return }
@@ -252,6 +258,20 @@ struct SpotSteps<State: Hashable> {
     program.step("\(prefix)\(label)4 end the next") { state in
       state[keyPath: spot].endNext(by: me, code: code) ? .stay : .go(next)
     }
+  }
+
+  /// Takes waiters, counts how many, and ends them: a wake-up by one who says before it how many will be awake (only where the spot is not fine).
+  func wake(
+    _ program: inout Program<State>, _ me: Int, _ label: String, count: Int = 1, next: String,
+    counting: @escaping (inout State, Int) -> Void
+  ) {
+    let spot = spot
+    program.step("\(label)W1 take out of the list") { state in
+      state[keyPath: spot].take(count, by: me)
+      return state[keyPath: spot].nextTaken(by: me) == nil ? .go(next) : .next
+    }
+    program.action("\(label)W2 count them") { counting(&$0, $0[keyPath: spot].takenCount(by: me)) }
+    program.step("\(label)W3 end the next") { $0[keyPath: spot].endNext(by: me) ? .stay : .go(next) }
   }
 
   /// A step behind the guard; when fine, one that takes the guard and one that works and releases it.
