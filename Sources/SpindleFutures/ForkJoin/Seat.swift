@@ -65,15 +65,25 @@ extension PoolCore {
   /// be initialised, or the pool takes in nothing more; or its stack is not of the system's size, for which what is forked may be made.
   @usableFromInline
   func takeSeat() -> Seat? {
-    if let worker = PoolWorker.current, worker.pool === self { return Seat(worker) }
-    if initializer != nil || ThreadRecord.hasOwnStackSize { return nil }
     team.beginUse()
+    guard let seat = ownSeat ?? guestSeat() else { return nil }
+    // Not before its call has begun, which the new worker looks at: it starts the next.
+    startOne()
+    return seat
+  }
+
+  private var ownSeat: Seat? {
+    guard let worker = PoolWorker.current, worker.pool === self else { return nil }
+    return Seat(worker)
+  }
+
+  private func guestSeat() -> Seat? {
+    if initializer != nil || ThreadRecord.hasOwnStackSize { return nil }
     guard let place = addGuest() else { return nil }
     guard let lane = unsafe team.takeLane(of: number) else {
       removeGuest(from: place)
       return nil
     }
-    startOne()
     return unsafe Seat(PoolWorker(pool: self, lane: lane), place)
   }
 

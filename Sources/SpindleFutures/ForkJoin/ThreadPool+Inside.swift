@@ -55,15 +55,12 @@ extension PoolCore {
   }
 
   private func begin(_ words: spindle_closure) -> Future<Void>? {
-    team.beginUse()
     let sent = unsafe SentClosure(words: words)
     let future = Future<Void>(home: number) { [self] in
       let seat = takeSeat()
       unsafe spindle_call_closure(sent.words)
       if let seat { leave(seat) }
     }
-    guard submit(future) else { return nil }
-    startOne()
-    return future
+    return submit(future) ? future : nil
   }
 }

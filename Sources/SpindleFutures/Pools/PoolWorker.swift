@@ -41,6 +41,7 @@ import SpindleThreads
     makeCurrent()
     defer { spindle_set_worker(nil) }
     ProcessorShare.setForThread(pool.sharers)
+    if pool.team.hasCalls { pool.startAll() }
     if let initializer = pool.initializer {
       do {
         try initializer()
@@ -48,7 +49,6 @@ import SpindleThreads
         pool.fail(BrokenPoolError(pool: pool.name, reason: "its initializer threw \(error)", cause: error))
       }
     }
-    if pool.team.hasCalls { pool.startAll() }
     while doNext() {}
     giveLaneBack()
   }
