@@ -1,0 +1,88 @@
+import Spindle
+import SpindleTestSupport
+import Testing
+
+/// What is forked is for all workers of a pool, whoever forks and whatever they did before.
+@Suite(.watchdog()) struct AllWorkersTests {
+  /// What the workers of a pool have done before.
+  enum Past: CaseIterable {
+    case nothing
+    case aJob
+    case jobs
+    case forks
+  }
+
+  enum Caller: CaseIterable {
+    case outside
+    case job
+    case forkedClosure
+    case task
+    case workerOfAnotherPool
+    case guestOfAnotherPool
+  }
+
+  /// Ends when each of `count` threads has taken an item and waits for the others.
+  private static func meet(_ count: Int, in pool: ThreadPool) {
+    let met = Barrier(count)
+    pool.forEach(0..<count, grain: 1) { _ in _ = try? met.wait() }
+  }
+
+  private static func prepare(_ pool: ThreadPool, _ workers: Int, _ past: Past) throws {
+    let met = Barrier(workers)
+    let meeting = { @Sendable in
+      try met.wait()
+      return OSThread.current.nativeID
+    }
+    switch past {
+    case .nothing: break
+    case .aJob: try pool.submit {}.result()
+    case .jobs:
+      let threads = try (0..<workers).map { _ in pool.submit(meeting) }.map { try $0.result() }
+      _ = sleepsWhenCalm { threads.map { currentSleep(ofThread: $0) } }
+    case .forks:
+      meet(workers, in: pool)
+      // Also the one whose place the calling thread had.
+      let threads = try (0..<workers).map { _ in pool.submit(meeting) }.map { try $0.result() }
+      _ = sleepsWhenCalm { threads.map { currentSleep(ofThread: $0) } }
+    }
+  }
+
+  private static func call(from caller: Caller, _ pool: ThreadPool, _ workers: Int) async throws {
+    switch caller {
+    case .outside: try await onThread { meet(workers, in: pool) }
+    case .job: try await pool.submit { meet(workers, in: pool) }.result()
+    case .forkedClosure: try await onThread { _ = pool.join { meet(workers, in: pool) } _: {} }
+    case .task:
+      let met = Barrier(workers)
+      await pool.forEach(0..<workers, grain: 1) { _ in _ = try? met.wait() }
+    case .workerOfAnotherPool:
+      let other = ThreadPool(maxWorkers: 1)
+      try await other.submit { meet(workers, in: pool) }.result()
+      await other.shutdown()
+    case .guestOfAnotherPool:
+      let other = ThreadPool(maxWorkers: 1)
+      try await onThread { _ = other.join { meet(workers, in: pool) } _: {} }
+      await other.shutdown()
+    }
+  }
+
+  @Test(arguments: Past.allCases, Caller.allCases)
+  func `all workers take part`(past: Past, caller: Caller) async throws {
+    for workers in 1...4 {
+      let pool = ThreadPool(maxWorkers: workers)
+      try await onThread { try Self.prepare(pool, workers, past) }
+      for _ in 0..<3 { try await Self.call(from: caller, pool, workers) }
+      await pool.shutdown()
+    }
+  }
+
+  @Test(arguments: Past.allCases, Caller.allCases)
+  func `all workers take part where each has to be initialised`(past: Past, caller: Caller) async throws {
+    for workers in 1...3 {
+      let pool = ThreadPool(maxWorkers: workers, initializer: {})
+      try await onThread { try Self.prepare(pool, workers, past) }
+      for _ in 0..<3 { try await Self.call(from: caller, pool, workers) }
+      await pool.shutdown()
+    }
+  }
+}
