@@ -16,6 +16,11 @@ import report
 RESULTS = os.path.join(contenders.HERE, "Results")
 
 
+# What is kept of each measurement beside its value: how often a thread left its processor per operation, and how long a word took
+# between the processors before and after, 0 where that was not the same.
+FIGURES_BESIDE = ("switches", "crossing")
+
+
 def natural(row):
     return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", row[0])], row[1]
 
@@ -76,16 +81,50 @@ def busy_loops(count):
             loop.wait()
 
 
-def rounds_of(rows, rounds, patience):
-    """The figures by row and contender; how often something failed or did not end in time; the machine's load at each row."""
+def crossing(physical):
+    """How long a word takes from one processor to the other now, in nanoseconds; 0 where that cannot be measured."""
+    return float(output(physical + ["crossing"]) or 0) if physical else 0
+
+
+def are_alike(a, b):
+    return max(a, b) <= 1.5 * min(a, b)
+
+
+def alike(entries, threads, patience, physical):
+    """The lines of a row's contenders, each measured while a word took as long between the processors as for the others.
+
+    A host moves a virtual machine's processors about: for seconds or minutes they are near each other, then five times as far apart.
+    So whoever met something else than what is now is measured again, but no more than three times.
+    """
+    def look():
+        return crossing(physical) if threads > 1 else 0
+
+    lines, unlike, now = {}, entries, look()
+    for _ in range(4):
+        for entry in unlike:
+            _, command, variant = entry
+            before, line, now = now, run_once(list(command), variant, threads, patience), look()
+            if line:
+                line["crossing"] = (before + now) / 2 if are_alike(before, now) else 0
+            lines[entry] = line
+        unlike = [entry for entry in entries if lines[entry] and not are_alike(lines[entry]["crossing"], now)]
+        if not unlike:
+            break
+    return lines
+
+
+def rounds_of(rows, rounds, patience, physical):
+    """The figures by row and contender; how often something failed or did not end in time; the machine's load at each row.
+
+    `physical` is the program that tells how far apart the processors are now; None where nothing can be told.
+    """
     runs, missed, load = collections.OrderedDict(), collections.Counter(), []
     started = time.time()
     try:
         for number in range(rounds):
             for (workload, threads), entries in sorted(rows.items(), key=lambda item: natural(item[0])):
                 load.append(os.getloadavg()[0])
-                for name, command, variant in entries:
-                    line = run_once(command, variant, threads, patience)
+                for (name, _, variant), line in alike(entries, threads, patience, physical).items():
                     if not line:
                         missed[f"{workload} {threads}: {label(name, variant)}"] += 1
                         continue
@@ -93,8 +132,9 @@ def rounds_of(rows, rounds, patience):
                     entry = row["contenders"].setdefault(line["contender"], {"values": [], "note": ""})
                     entry["values"].append(line["value"])
                     entry["note"] = line["note"]
-                    if "switches" in line:
-                        entry.setdefault("switches", []).append(line["switches"])
+                    for figure in FIGURES_BESIDE:
+                        if figure in line:
+                            entry.setdefault(figure, []).append(line[figure])
             print(f"round {number + 1} of {rounds}: {time.time() - started:.0f} s", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted: the results are what was measured so far", file=sys.stderr)
@@ -125,6 +165,12 @@ def main():
                 sys.exit(str(missing))
             print(f"skipped: {contender.name}: {missing}", file=sys.stderr)
 
+    try:
+        physical = commands.get("machine") or contenders.c()
+    except contenders.Missing as missing:
+        physical = None
+        print(f"no look at how the host runs the processors: {missing}", file=sys.stderr)
+
     wanted = None
     if peers:
         wanted = report.worth_measuring(os.path.join(RESULTS, "latest.json"), peers, options.below)
@@ -139,11 +185,12 @@ def main():
             is_optional = name != "spindle" or options.below
             if wanted is not None and is_optional and label(name, variant) not in wanted.get(f"{workload} {threads}", ()):
                 continue
-            rows.setdefault((workload, int(threads)), []).append((name, command, variant))
+            rows.setdefault((workload, int(threads)), []).append((name, tuple(command), variant))
     # A row without Spindle says what the machine is, or what is still to come.
     patience = 30 if options.beside else 120
     with busy_loops(options.beside):
-        runs, missed, load = rounds_of(rows, rounds, patience)
+        # Among busy loops everything waits for a processor, and nothing else tells.
+        runs, missed, load = rounds_of(rows, rounds, patience, None if options.beside else physical)
 
     results = {
         "date": now(), "commit": commit(),

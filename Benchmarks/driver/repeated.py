@@ -29,7 +29,7 @@ def together(runs):
             for name, entry in row["contenders"].items():
                 known = kept.setdefault(name, {"values": [], "note": ""})
                 known["note"] = entry["note"]
-                for figures in ("values", "switches"):
+                for figures in ("values", *measure.FIGURES_BESIDE):
                     if figures in entry:
                         known[figures] = known.get(figures, []) + entry[figures]
     return result

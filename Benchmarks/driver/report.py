@@ -91,15 +91,17 @@ def heading(results):
 
 
 def summary(results):
-    lines = [heading(results), "Median of the rounds (smallest to largest). A ratio above 1 says that Spindle is faster. Switches: how often its threads left a processor, per operation.\n",
-             "| row | threads | unit | Spindle | best peer | ratio | switches |", "|---|---|---|---|---|---|---|"]
+    lines = [heading(results), "Median of the rounds (smallest to largest). A ratio above 1 says that Spindle is faster. Switches: how often its threads left a processor, per operation. "
+             "Apart: nanoseconds that a word took from one processor to the other before and after Spindle was measured; contenders of a row were measured again until it was alike for all.\n",
+             "| row | threads | unit | Spindle | best peer | ratio | switches | apart |", "|---|---|---|---|---|---|---|---|"]
     for row, name, peer, r in comparisons(results):
         ours = f"{name.removeprefix('spindle-')} {shown(row['contenders'][name]['values'])}"
         theirs = f"{peer} {shown(row['contenders'][peer]['values'])}" if peer else ""
         ratio = shown(r) if r else ""
         switches = row["contenders"][name].get("switches")
         switches = f"{statistics.median(switches):.2g}" if switches else ""
-        lines.append(f"| {row['workload']} | {row['threads']} | {row['unit']} | {ours} | {theirs} | {ratio} | {switches} |")
+        crossings = [c for c in row["contenders"][name].get("crossing", ()) if c]
+        lines.append(f"| {row['workload']} | {row['threads']} | {row['unit']} | {ours} | {theirs} | {ratio} | {switches} | {shown(crossings) if crossings else ''} |")
     if results.get("missed"):
         lines.append(f"\nFailed, or did not end within {results['patience']} s, so often: " + "; ".join(f"{label} ({times})" for label, times in results["missed"].items()) + ".")
     return "\n".join(lines) + "\n"

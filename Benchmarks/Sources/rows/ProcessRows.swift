@@ -16,15 +16,7 @@ func processRows() -> [Row] {
     },
     Row("M2", "processpool", threads: 2, count: 5_000, unit: "us p50") { workers, count in
       withProcessPool(maxWorkers: workers) { pool in
-        median {
-          Figure(
-            value: median(
-              (0..<count).map { index in
-                let start = seconds()
-                check(try! pool.submit(identity, index).result() == index, "result")
-                return (seconds() - start) * 1e6
-              }))
-        }
+        medianTime(ofCalls: count) { index in check(try! pool.submit(identity, index).result() == index, "result") }
       }
     },
     Row("M3", "processpool", threads: 2, count: 10, unit: "ms") { workers, count in

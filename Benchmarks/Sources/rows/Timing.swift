@@ -42,6 +42,20 @@ func milliseconds(_ body: () -> Void) -> Figure {
   return Figure(value: (seconds() - start) * 1e3)
 }
 
+/// What one call takes, in microseconds: the median of so many, each after `preparation`, which is not timed.
+func medianTime(ofCalls count: Int, after preparation: () -> Void = {}, _ call: (Int) -> Void) -> Figure {
+  median {
+    Figure(
+      value: median(
+        (0..<count).map { index in
+          preparation()
+          let start = seconds()
+          call(index)
+          return (seconds() - start) * 1e6
+        }))
+  }
+}
+
 func check(_ isRight: Bool, _ what: String) { precondition(isRight, "wrong result: \(what)") }
 
 /// `body` on so many threads at once; returns when all have ended.

@@ -7,7 +7,7 @@
 import Glibc
 import Spindle
 
-let rows = lockRows() + handOffRows() + queueRows() + poolRows() + taskRows() + processRows()
+let rows = lockRows() + handOffRows() + queueRows() + poolRows() + parallelRows() + taskRows() + processRows()
 let arguments = Array(CommandLine.arguments.dropFirst())
 
 guard let name = arguments.first, name != "list" else {
