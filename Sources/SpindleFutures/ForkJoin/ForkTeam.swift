@@ -149,7 +149,7 @@ import Synchronization
   /// C1 or G1.
   func beginCall(asGuest isGuest: Bool) {
     let added = isGuest ? Self.call + Self.guest : Self.call
-    let before = calls.wrappingAdd(added, ordering: .acquiringAndReleasing).oldValue
+    let before = calls.wrappingAdd(added, ordering: .sequentiallyConsistent).oldValue
     if before >= Self.guest {
       guestSteals.acquire()
       guestSteals.release()
@@ -164,7 +164,7 @@ import Synchronization
   }
 
   /// Whether a call is under way.
-  var hasCalls: Bool { calls.load(ordering: .relaxed) != 0 }
+  var hasCalls: Bool { calls.load(ordering: .sequentiallyConsistent) != 0 }
 
   /// Whether the calling guest's call is the only one.
   private var isOnlyCall: Bool { calls.load(ordering: .sequentiallyConsistent) == Self.call + Self.guest }

@@ -11,9 +11,9 @@ import SpindleThreads
 ///
 /// The place is given up when the call ends. What came meanwhile found as many workers as may be, none of which will look for it:
 ///
-///     guest                                         who submits
-///     D2 live -= 1, or the sleeper back in line     J1 append
-///     D3 jobs in line: start or wake one            J2 somebody sleeps: wake it; J4 fewer than may be: start one
+///     guest                                         who submits, or forks
+///     D2 live -= 1, or the sleeper back in line     J1 append the job; count the call, push what it forks
+///     D3 jobs in line, calls: start or wake one     J2 somebody sleeps: wake it; J4 fewer than may be: start one
 ///
 /// All are sequentially consistent, or behind one guard: either D3 sees J1, or J2 and J4 see D2. Step by step, also how a sleeper is
 /// taken out of line by one who does not wake it: `GuestModelTests`.

@@ -192,8 +192,9 @@ final class PoolCore: @unchecked Sendable {
     switch place {
     case .unstarted:
       end()
-      // Jobs that came meanwhile found as many workers as may be.
+      // Jobs and calls that came meanwhile found as many workers as may be.
       if jobs.count > jobs.idle { startIfNeeded() }
+      if team.hasCalls { startOne() }
     case .sleeper(let sleeper):
       team.search()
       jobs.putBack(sleeper) { team.hasJobs || jobs.isFinished || hasTooMany }
@@ -203,7 +204,7 @@ final class PoolCore: @unchecked Sendable {
   /// Starts a worker if there are fewer than `maxWorkers`: what is forked is for all. It then starts the others, if the call still goes on.
   @discardableResult
   func startOne() -> Bool {
-    live.load(ordering: .relaxed) < maxWorkers && start(if: { live, _ in live < maxWorkers })
+    live.load(ordering: .sequentiallyConsistent) < maxWorkers && start(if: { live, _ in live < maxWorkers })
   }
 
   func startAll() { while startOne() {} }

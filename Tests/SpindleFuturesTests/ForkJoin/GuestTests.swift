@@ -171,6 +171,23 @@ import Testing
     }
   }
 
+  @Test func `a worker is started in the place that a caller leaves while another call goes on`() {
+    withThreadPool(maxWorkers: 2) { pool in
+      let gate = Gate()
+      let first = OSThread.spawn { _ = pool.join { gate.pass() } _: {} }
+      gate.awaitArrivals()
+      let met = Barrier(2)
+      let second = OSThread.spawn {
+        _ = pool.join {
+          gate.open()
+          _ = try? met.wait()
+        } _: { _ = try? met.wait() }
+      }
+      first.join()
+      second.join()
+    }
+  }
+
   @Test func `a shutdown waits for the caller, too`() {
     let pool = ThreadPool(maxWorkers: 2)
     let hasEnded = Flag()

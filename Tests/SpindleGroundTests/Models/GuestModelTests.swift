@@ -168,10 +168,10 @@ import Testing
 
 /// A guest counts as a worker that was not started (`PoolCore.addGuest`, `removeGuest`); one is allowed.
 ///
-///     guest                                   who submits
-///     D1 lock; none there: live += 1; unlock  J1 append the job
+///     guest                                   who submits, or forks
+///     D1 lock; none there: live += 1; unlock  J1 append the job; count the call
 ///     D2 lock; live -= 1; unlock              J4 none there: start one
-///     D3 jobs in line: start one
+///     D3 jobs in line, calls: start one
 @Suite(.watchdog(seconds: 60)) struct UnstartedPlaceModelTests {
   @Test func theJobIsDone() {
     let result = model(nil).explore()
