@@ -85,4 +85,33 @@ import Testing
       await pool.shutdown()
     }
   }
+
+  /// Others take places and leave them, fill the line and empty it. When they have gone, nobody else would wake a worker that is missed.
+  @Test(arguments: 1...4, [1, 100]) func `all workers take part while others come and go`(workers: Int, rounds: Int) {
+    for pass in 0..<300 / rounds {
+      withThreadPool(maxWorkers: workers) { pool in
+        for round in 0..<rounds {
+          let others = (0..<2).map { number in
+            OSThread.spawn {
+              var random = SplitMix64(seed: UInt64((pass * rounds + round) * 2 + number))
+              for _ in 0..<random.next() % 6 { Self.comeAndGo(random.next() % 6, pool) }
+            }
+          }
+          Self.meet(workers, in: pool)
+          for thread in others { thread.join() }
+        }
+      }
+    }
+  }
+
+  private static func comeAndGo(_ way: UInt64, _ pool: ThreadPool) {
+    switch way {
+    case 0: _ = pool.join {} _: {}
+    case 1: try? pool.submit {}.result()
+    case 2: try? pool.submit { _ = pool.join {} _: {} }.result()
+    case 3: _ = pool.join { try? pool.submit {}.result() } _: { OSThread.yield() }
+    case 4: pool.execute {}
+    default: OSThread.sleep(for: .microseconds(50))
+    }
+  }
 }
