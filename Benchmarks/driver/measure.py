@@ -90,7 +90,7 @@ def are_alike(a, b):
     return max(a, b) <= 1.5 * min(a, b)
 
 
-def alike(entries, threads, patience, physical):
+def measure_alike(entries, threads, patience, physical):
     """The lines of a row's contenders, each measured while a word took as long between the processors as for the others.
 
     A host moves a virtual machine's processors about: for seconds or minutes they are near each other, then five times as far apart.
@@ -124,7 +124,7 @@ def rounds_of(rows, rounds, patience, physical):
         for number in range(rounds):
             for (workload, threads), entries in sorted(rows.items(), key=lambda item: natural(item[0])):
                 load.append(os.getloadavg()[0])
-                for (name, _, variant), line in alike(entries, threads, patience, physical).items():
+                for (name, _, variant), line in measure_alike(entries, threads, patience, physical).items():
                     if not line:
                         missed[f"{workload} {threads}: {label(name, variant)}"] += 1
                         continue

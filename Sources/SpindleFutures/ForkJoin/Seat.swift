@@ -66,18 +66,18 @@ extension PoolCore {
   @usableFromInline
   func takeSeat() -> Seat? {
     team.beginUse()
-    guard let seat = ownSeat ?? guestSeat() else { return nil }
+    guard let seat = takeOwnSeat() ?? takeGuestSeat() else { return nil }
     // Not before its call has begun, which the new worker looks at: it starts the next.
     startOne()
     return seat
   }
 
-  private var ownSeat: Seat? {
+  private func takeOwnSeat() -> Seat? {
     guard let worker = PoolWorker.current, worker.pool === self else { return nil }
     return Seat(worker)
   }
 
-  private func guestSeat() -> Seat? {
+  private func takeGuestSeat() -> Seat? {
     if initializer != nil || ThreadRecord.hasOwnStackSize { return nil }
     guard let place = addGuest() else { return nil }
     guard let lane = unsafe team.takeLane(of: number) else {
