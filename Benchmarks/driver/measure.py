@@ -189,8 +189,9 @@ def main():
     # A row without Spindle says what the machine is, or what is still to come.
     patience = 30 if options.beside else 120
     with busy_loops(options.beside):
-        # Among busy loops everything waits for a processor, and nothing else tells.
-        runs, missed, load = rounds_of(rows, rounds, patience, None if options.beside else physical)
+        # With one processor, or among busy loops, there is nothing to look at.
+        looks = len(os.sched_getaffinity(0)) > 1 and not options.beside
+        runs, missed, load = rounds_of(rows, rounds, patience, physical if looks else None)
 
     results = {
         "date": now(), "commit": commit(),
