@@ -27,10 +27,10 @@ import Testing
   /// Who works in the place of one that sleeps takes it out of the line, and puts it back.
   @Test func `idle threads of a pool do not wake up while others fork from outside in their place`() throws {
     try withThreadPool(maxWorkers: 1) { pool throws in
-      pool.join {} _: {}
+      _ = pool.join {} _: {}
       let worker = try pool.submit { OSThread.current.nativeID }.result()
       let before = sleepsWhenCalm { [currentSleep(ofThread: worker)] }
-      for _ in 0..<100 { pool.join {} _: {} }
+      for _ in 0..<100 { _ = pool.join {} _: {} }
       #expect([currentSleep(ofThread: worker)] == before)
     }
   }
