@@ -53,7 +53,7 @@ def commit():
 
 def run_once(command, variant, threads, patience):
     """One line of a contender; None when it failed, or did not end within so many seconds."""
-    arguments = command + [variant, str(threads)]
+    arguments = [*command, variant, str(threads)]
     try:
         p = subprocess.run(arguments, capture_output=True, text=True, timeout=patience, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
@@ -99,15 +99,15 @@ def measure_alike(entries, threads, patience, physical):
     def look():
         return crossing(physical) if threads > 1 else 0
 
-    lines, unlike, now = {}, entries, look()
+    lines, unlike, after = {}, entries, look()
     for _ in range(4):
         for entry in unlike:
             _, command, variant = entry
-            before, line, now = now, run_once(list(command), variant, threads, patience), look()
+            before, line, after = after, run_once(command, variant, threads, patience), look()
             if line:
-                line["crossing"] = (before + now) / 2 if are_alike(before, now) else 0
+                line["crossing"] = (before + after) / 2 if are_alike(before, after) else 0
             lines[entry] = line
-        unlike = [entry for entry in entries if lines[entry] and not are_alike(lines[entry]["crossing"], now)]
+        unlike = [entry for entry in entries if lines[entry] and not are_alike(lines[entry]["crossing"], after)]
         if not unlike:
             break
     return lines

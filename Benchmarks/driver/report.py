@@ -92,7 +92,7 @@ def heading(results):
 
 def summary(results):
     lines = [heading(results), "Median of the rounds (smallest to largest). A ratio above 1 says that Spindle is faster. Switches: how often its threads left a processor, per operation. "
-             "Apart: nanoseconds that a word took from one processor to the other before and after Spindle was measured; contenders of a row were measured again until it was alike for all.\n",
+             "Apart: nanoseconds that a word took from one processor to the other before and after Spindle was measured; who met something else than the others of its row was measured again, up to three times. Empty where that was not looked at.\n",
              "| row | threads | unit | Spindle | best peer | ratio | switches | apart |", "|---|---|---|---|---|---|---|---|"]
     for row, name, peer, r in comparisons(results):
         ours = f"{name.removeprefix('spindle-')} {shown(row['contenders'][name]['values'])}"

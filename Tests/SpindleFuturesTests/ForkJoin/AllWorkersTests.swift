@@ -28,23 +28,21 @@ import Testing
   }
 
   private static func prepare(_ pool: ThreadPool, _ workers: Int, _ past: Past) throws {
-    let met = Barrier(workers)
-    let meeting = { @Sendable in
-      try met.wait()
-      return OSThread.current.nativeID
-    }
     switch past {
-    case .nothing: break
-    case .aJob: try pool.submit {}.result()
-    case .jobs:
-      let threads = try (0..<workers).map { _ in pool.submit(meeting) }.map { try $0.result() }
-      _ = sleepsWhenCalm { threads.map { currentSleep(ofThread: $0) } }
-    case .forks:
-      meet(workers, in: pool)
-      // Also the one whose place the calling thread had.
-      let threads = try (0..<workers).map { _ in pool.submit(meeting) }.map { try $0.result() }
-      _ = sleepsWhenCalm { threads.map { currentSleep(ofThread: $0) } }
+    case .nothing: return
+    case .aJob: return try pool.submit {}.result()
+    case .jobs: break
+    case .forks: meet(workers, in: pool)
     }
+    // In jobs: so all are there, also one in whose place the calling thread forked.
+    let met = Barrier(workers)
+    let threads = try (0..<workers).map { _ in
+      pool.submit {
+        try met.wait()
+        return OSThread.current.nativeID
+      }
+    }.map { try $0.result() }
+    _ = sleepsWhenCalm { threads.map { currentSleep(ofThread: $0) } }
   }
 
   private static func call(from caller: Caller, _ pool: ThreadPool, _ workers: Int) async throws {
@@ -66,24 +64,23 @@ import Testing
     }
   }
 
-  @Test(arguments: Past.allCases, Caller.allCases)
-  func `all workers take part`(past: Past, caller: Caller) async throws {
+  private static func check(_ past: Past, _ caller: Caller, initializer: (@Sendable () throws -> Void)?) async throws {
     for workers in 1...4 {
-      let pool = ThreadPool(maxWorkers: workers)
-      try await onThread { try Self.prepare(pool, workers, past) }
-      for _ in 0..<3 { try await Self.call(from: caller, pool, workers) }
+      let pool = ThreadPool(maxWorkers: workers, initializer: initializer)
+      try await onThread { try prepare(pool, workers, past) }
+      for _ in 0..<3 { try await call(from: caller, pool, workers) }
       await pool.shutdown()
     }
   }
 
   @Test(arguments: Past.allCases, Caller.allCases)
+  func `all workers take part`(past: Past, caller: Caller) async throws {
+    try await Self.check(past, caller, initializer: nil)
+  }
+
+  @Test(arguments: Past.allCases, Caller.allCases)
   func `all workers take part where each has to be initialised`(past: Past, caller: Caller) async throws {
-    for workers in 1...3 {
-      let pool = ThreadPool(maxWorkers: workers, initializer: {})
-      try await onThread { try Self.prepare(pool, workers, past) }
-      for _ in 0..<3 { try await Self.call(from: caller, pool, workers) }
-      await pool.shutdown()
-    }
+    try await Self.check(past, caller, initializer: {})
   }
 
   /// Others take places and leave them, fill the line and empty it. When they have gone, nobody else would wake a worker that is missed.

@@ -49,35 +49,6 @@ import Testing
     }
   }
 
-  @Test(arguments: [2, 4]) func `all workers are started for what a job forks`(workers: Int) throws {
-    try withThreadPool(maxWorkers: workers) { pool throws in
-      let met = Barrier(workers)
-      try pool.submit { try pool.forEach(0..<workers, grain: 1) { _ throws in try met.wait() } }.result()
-    }
-  }
-
-  @Test func `workers that sleep since before anything was forked wake up for what a job forks`() throws {
-    try withThreadPool(maxWorkers: 2) { pool throws in
-      let first = Barrier(2)
-      let threads = try (0..<2).map { _ in
-        pool.submit {
-          try first.wait()
-          return OSThread.current.nativeID
-        }
-      }.map { try $0.result() }
-      _ = sleepsWhenCalm { threads.map { currentSleep(ofThread: $0) } }
-      let second = Barrier(2)
-      _ = try pool.submit { try pool.join { try second.wait() } _: { try second.wait() } }.result()
-    }
-  }
-
-  @Test(arguments: [2, 4]) func `all workers of a pool with an initializer are started for what is forked from outside`(workers: Int) throws {
-    let pool = ThreadPool(maxWorkers: workers, initializer: {})
-    let met = Barrier(workers)
-    try pool.forEach(0..<workers, grain: 1) { _ throws in try met.wait() }
-    pool.shutdown()
-  }
-
   @Test func `a sleeping worker wakes up for every fork`() {
     withThreadPool(maxWorkers: 2) { pool in
       for _ in 0..<200 {
