@@ -140,6 +140,9 @@ let operations = [
   Operation("submit", "ThreadPool: submit and result, nothing captured", blocksAtMost: 1 + rarely) {
     for _ in 0..<$0 { _ = try! pool.submit { 1 }.result() }
   },
+  Operation("submit-argument", "ThreadPool: submit a function with a number, and result", blocksAtMost: 1 + rarely) {
+    for number in 0..<$0 { _ = try! pool.submit(same, number).result() }
+  },
   // Many in line at once, as a server has them.
   Operation("submit-1000", "ThreadPool: submit 1000, then read the results", blocksAtMost: 1 + rarely) {
     var futures: [Future<Int>] = []

@@ -58,6 +58,16 @@ func poolRows() -> [Row] {
         }
       }
     },
+    Row("P1b", "threadpool-call", threads: 2, count: 200_000, unit: "tasks/s") { threads, count in
+      withThreadPool(maxWorkers: threads) { pool in
+        median {
+          perSecond(count) {
+            let futures = (0..<count).map { pool.submit(same, $0) }
+            check(futures.reduce(0) { try! $0 + $1.result() } == count * (count - 1) / 2, "futures")
+          }
+        }
+      }
+    },
     Row("P2", "threadpool", threads: 2, count: 20_000, unit: "us p50") { threads, count in
       withThreadPool(maxWorkers: threads) { pool in
         medianTime(ofCalls: count) { index in check(try! pool.submit { index }.result() == index, "result") }
@@ -70,3 +80,5 @@ func poolRows() -> [Row] {
     },
   ]
 }
+
+func same(_ number: Int) -> Int { number }

@@ -133,6 +133,9 @@ public class AnyFuture: @unchecked Sendable {
   @usableFromInline
   func doWork() { mistake("a future without work was to do it") }
 
+  /// Releases the argument, if there is one, of a future that has not begun.
+  func dropArgument() {}
+
   /// Publishes the end of running work; the result has been written.
   @usableFromInline
   final func publish(_ end: UInt32) {

@@ -10,8 +10,8 @@ import SpindleGround
 /// It ends once: with a value, with an error, or cancelled before its work began; every future of a pool ends,
 /// whatever happens to the pool. Threads and tasks may wait for the same future. Time-outs end the wait, not the work.
 /// What the work did happens before whatever a thread does after it has seen the end. One object, which is
-/// also the pool's job: a submitted task allocates nothing else but what its closure captured, and room for a value of more than
-/// two words.
+/// also the pool's job: a submitted task allocates nothing else but what its closure captured, or an argument of more than two words,
+/// and room for a value of more than two.
 public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   /// A future for `work`, which `execute` will do.
   @inlinable
@@ -22,15 +22,15 @@ public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
     // Made here, where the value's type is known, so that it is specialised.
     let runner = FutureContent.Runner { future in
       // SAFETY: the closure is stored in an object of this very class, and called with that object.
-      unsafe unsafeDowncast(future, to: Future<Value>.self).doWork()
+      unsafe unsafeDowncast(future, to: Future<Value>.self).doClosure()
     }
     unsafe FutureContent.keep(runner, in: place.assumingMemoryBound(to: UInt.self))
   }
 
   /// A future that somebody else ends.
   @usableFromInline
-  init(state: UInt32 = AnyFuture.pending) {
-    super.init(state: state, home: 0)
+  override init(state: UInt32 = AnyFuture.pending, home: UInt32 = 0) {
+    super.init(state: state, home: home)
   }
 
   deinit {
@@ -45,16 +45,18 @@ public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
   }
 
   @inlinable
-  final override func doWork() {
-    publish(outcome(takeWork()))
-  }
+  override func doWork() { doClosure() }
 
-  /// Does the work and writes what comes of it. What the work had captured is released when this returns: before the end is
-  /// published.
+  /// By itself and never overridden, so that it is specialised where the future is made.
+  @inlinable @inline(__always)
+  final func doClosure() { publish(outcome { try takeWork().body() }) }
+
+  /// Does the work and writes what comes of it. What `work` takes out of the future is released when this returns: before the end
+  /// is published.
   @inlinable @inline(never)
-  final func outcome(_ work: __owned Work) -> UInt32 {
+  final func outcome(_ work: () throws -> Value) -> UInt32 {
     do {
-      put(try work.body())
+      put(try work())
       return AnyFuture.value
     } catch {
       put(failure: error)

@@ -5,7 +5,7 @@ import CSpindle
 /// Three words and no enum with a `Value` in it: the compiler would destroy that by way of run-time metadata, which costs more than
 /// all else at a future's end. The future's stage says what the first two are:
 ///
-///     pending     the code of the work's closure, and the code of the one that does it; or, when somebody else does it, zeros
+///     pending     the code of the work's closure or function, and the code of the one that does it; or, when somebody else does it, zeros
 ///     running     nothing
 ///     value       the value; or, if it needs more room, the address of memory of its own
 ///     failed      the error
@@ -36,12 +36,12 @@ import CSpindle
     init(_ body: consuming @escaping (AnyFuture) -> Void) { self.body = consume body }
   }
 
-  /// At the end of making a future with work, whose closure lies in the first two words: keeps the closure that does it, and the
+  /// At the end of making a future with work, whose closure or function lies in the first two words: keeps the closure that does it, and the
   /// memory of its captures. Not a method of the future, which the compiler would retain meanwhile.
   @inlinable @inline(__always)
   static func keep(_ runner: Runner, in words: UnsafeMutablePointer<UInt>) {
     let captures = unsafe words[1]
-    let isKept = spindle_keep_memory(captures) != 0
+    let isKept = captures != 0 && spindle_keep_memory(captures) != 0
     unsafe words[2] = isKept ? captures | keptBit : captures
     let (code, context) = unsafe withUnsafePointer(to: runner) { unsafe UnsafeRawPointer($0).load(as: (UInt, UInt).self) }
     // It captures something only where the compiler did not know the value's type. `doWork` does the same then.
@@ -78,6 +78,7 @@ extension AnyFuture {
   /// Releases the work of a future that has not begun, if it has some.
   final func dropWork() {
     if unsafe words[0] == 0 { return }
+    dropArgument()
     guard let captures = unsafe UnsafeRawPointer(bitPattern: captures) else { return }
     unsafe Unmanaged<AnyObject>.fromOpaque(captures).release()
   }

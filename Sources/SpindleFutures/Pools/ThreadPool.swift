@@ -76,12 +76,18 @@ public final class ThreadPool: JobPool {
   }
 
   /// Runs `function(argument)` on one of the threads.
+  ///
+  /// As with a closure, but an argument of up to two words (a number, an object, a string) lies in the future: the only allocation.
+  /// For many short jobs that makes half as much again in the same time.
   @inlinable
   @discardableResult
   public func submit<Argument: Sendable, Value: Sendable>(
     _ function: @escaping @Sendable (Argument) throws -> Value, _ argument: Argument
   ) -> Future<Value> {
-    submit { try function(argument) }
+    guard CallFuture<Argument, Value>.fitsArgument else { return submit { try function(argument) } }
+    let future = CallFuture(home: core.number, function, argument)
+    core.submit(future)
+    return future
   }
 
   /// Runs a function with its arguments on one of the threads.
