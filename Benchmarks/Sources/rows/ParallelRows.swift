@@ -13,21 +13,10 @@ func parallelRows() -> [Row] {
         }
       }
     },
-    Row("P4", "threadpool", threads: 2, count: 20_000_000, unit: "ms") { threads, count in
-      let numbers = (0..<count).map(Double.init)
-      return withThreadPool(maxWorkers: threads) { pool in
-        median {
-          var serial = 0.0
-          let alone = milliseconds { serial = sumOfRoots(numbers, 0..<count) }.value
-          var parallel = 0.0
-          let together = milliseconds {
-            parallel = pool.reduce(pieces: 0..<count, { sumOfRoots(numbers, $0) }, +)!
-          }.value
-          check(abs(serial - parallel) < 1e-6 * serial, "sum")
-          return Figure(value: together, note: "serial \(alone.rounded()) ms, x\((alone / together * 100).rounded() / 100)")
-        }
-      }
+    sumsOfRoots("threadpool") { pool, numbers in
+      pool.reduce(pieces: 0..<numbers.count, { sumOfRoots(numbers, $0) }, +)!
     },
+    sumsOfRoots("threadpool-items") { pool, numbers in pool.reduce(numbers, 0, { $0.squareRoot() }, +) },
     Row("P5", "threadpool", threads: 2, count: 1024, unit: "ms") { threads, count in
       withThreadPool(maxWorkers: threads) { pool in
         median {
@@ -75,6 +64,22 @@ func parallelRows() -> [Row] {
   ]
 }
 
+private func sumsOfRoots(_ name: String, _ sum: @escaping (ThreadPool, [Double]) -> Double) -> Row {
+  Row("P4", name, threads: 2, count: 20_000_000, unit: "ms") { threads, count in
+    let numbers = (0..<count).map(Double.init)
+    return withThreadPool(maxWorkers: threads) { pool in
+      median {
+        var serial = 0.0
+        let alone = milliseconds { serial = sumOfRoots(numbers, 0..<count) }.value
+        var parallel = 0.0
+        let together = milliseconds { parallel = sum(pool, numbers) }.value
+        check(abs(serial - parallel) < 1e-6 * serial, "sum")
+        return Figure(value: together, note: "serial \(alone.rounded()) ms, x\((alone / together * 100).rounded() / 100)")
+      }
+    }
+  }
+}
+
 /// One loop of 32 short calls after another, from a thread that is not the pool's, with or without a pause before each.
 private func smallLoops(_ name: String, count: Int, pause: Duration?) -> Row {
   Row(name, "threadpool", threads: 2, count: count, unit: "us p50") { threads, count in
@@ -91,7 +96,7 @@ func smallCall(_ number: Int) -> UInt64 { spin(88_172_645_463_325_252 + UInt64(n
 
 func sumOfRoots(_ numbers: [Double], _ range: Range<Int>) -> Double {
   var sum = 0.0
-  for index in range { sum += numbers[index].squareRoot() }
+  for number in numbers[range] { sum += number.squareRoot() }
   return sum
 }
 

@@ -6,31 +6,31 @@ extension ThreadPool {
   /// Returns when all calls have ended. The calling thread works along, or waits where it finds no place (``join(_:_:)``). After the first error
   /// no further piece is begun, and the error is thrown. Items of one piece are visited in order, pieces in any.
   @available(*, noasync, message: "a task must not block its thread: use 'await pool.forEach'")
-  @inlinable
+  @inlinable @inline(__always)
   public func forEach<Items: RandomAccessCollection & Sendable, Failure: Error>(
     _ items: Items, grain: Grain = .automatic, _ body: @Sendable (Items.Element) throws(Failure) -> Void
   ) throws(Failure) {
     _ = try reduce(
-      0..<items.count, by: itemwise(grain),
-      { (range) throws(Failure) in try visit(items, range, body) }, { _, _ in })
+      0..<items.count, by: itemwise(grain), with: items,
+      { (range, items) throws(Failure) in try ThreadPool.visit(items, range, body) }, { _, _ in })
   }
 
   /// The same for a task.
-  @inlinable
+  @inlinable @inline(__always)
   nonisolated(nonsending) public func forEach<Items: RandomAccessCollection & Sendable, Failure: Error>(
     _ items: Items, grain: Grain = .automatic, _ body: @Sendable (Items.Element) throws(Failure) -> Void
   ) async throws(Failure) {
     _ = try await reduce(
-      0..<items.count, by: itemwise(grain),
-      { (range) throws(Failure) in try visit(items, range, body) }, { _, _ in })
+      0..<items.count, by: itemwise(grain), with: items,
+      { (range, items) throws(Failure) in try ThreadPool.visit(items, range, body) }, { _, _ in })
   }
 
-  @inlinable
-  func visit<Items: RandomAccessCollection, Failure: Error>(
+  @inlinable @inline(__always)
+  static func visit<Items: RandomAccessCollection, Failure: Error>(
     _ items: Items, _ range: Range<Int>, _ body: (Items.Element) throws(Failure) -> Void
   ) throws(Failure) {
     var index = items.index(items.startIndex, offsetBy: range.lowerBound)
-    for _ in range {
+    for _ in 0..<range.count {
       try body(items[index])
       items.formIndex(after: &index)
     }

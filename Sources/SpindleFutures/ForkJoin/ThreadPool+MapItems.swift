@@ -6,59 +6,76 @@ extension ThreadPool {
   ///     let thumbnails = pool.map(images, grain: .automatic) { $0.scaled(to: 64) }
   ///
   /// Unlike `map` without `grain`, which is lazy and runs each item as a job of its own, this divides the items into pieces
-  /// and writes the results where they belong. The first error by position that is seen is thrown; results that exist then are released.
-  /// One allocation, for the result.
+  /// and writes each result once, where it belongs. The first error by position that is seen is thrown; results that exist then are
+  /// released.
   @available(*, noasync, message: "a task must not block its thread: use 'await pool.map'")
-  @inlinable
+  @inlinable @inline(__always)
   public func map<Items: RandomAccessCollection & Sendable, Value: Sendable, Failure: Error>(
     _ items: Items, grain: Grain, _ transform: @Sendable (Items.Element) throws(Failure) -> Value
   ) throws(Failure) -> [Value] {
-    let results = PartialResults<Value>(count: items.count)
-    _ = try reduce(
-      0..<items.count, by: itemwise(grain),
-      { (range) throws(Failure) in try results.fill(range, items, transform) },
-      { _, _ in })
-    return results.take()
+    try fill(items, grain) { (range, all) throws(Failure) in try all.results.fill(range, all.items, transform) }
   }
 
   /// The same for a task.
-  @inlinable
+  @inlinable @inline(__always)
   nonisolated(nonsending) public func map<Items: RandomAccessCollection & Sendable, Value: Sendable, Failure: Error>(
     _ items: Items, grain: Grain, _ transform: @Sendable (Items.Element) throws(Failure) -> Value
   ) async throws(Failure) -> [Value] {
-    let results = PartialResults<Value>(count: items.count)
-    _ = try await reduce(
-      0..<items.count, by: itemwise(grain),
-      { (range) throws(Failure) in try results.fill(range, items, transform) },
-      { _, _ in })
-    return results.take()
+    try await fill(items, grain) { (range, all) throws(Failure) in try all.results.fill(range, all.items, transform) }
+  }
+
+  @available(*, noasync)
+  @inlinable
+  func fill<Items: RandomAccessCollection & Sendable, Value: Sendable, Failure: Error>(
+    _ items: Items, _ grain: Grain,
+    _ piece: @Sendable (Range<Int>, (items: Items, results: PartialResults<Value>)) throws(Failure) -> Void
+  ) throws(Failure) -> [Value] {
+    try inside { () throws(Failure) in try fillHere(items, grain, piece) }
+  }
+
+  @inlinable
+  nonisolated(nonsending) func fill<Items: RandomAccessCollection & Sendable, Value: Sendable, Failure: Error>(
+    _ items: Items, _ grain: Grain,
+    _ piece: @Sendable (Range<Int>, (items: Items, results: PartialResults<Value>)) throws(Failure) -> Void
+  ) async throws(Failure) -> [Value] {
+    try await inside { () throws(Failure) in try fillHere(items, grain, piece) }
+  }
+
+  @inlinable
+  func fillHere<Items: RandomAccessCollection & Sendable, Value: Sendable, Failure: Error>(
+    _ items: Items, _ grain: Grain,
+    _ piece: @Sendable (Range<Int>, (items: Items, results: PartialResults<Value>)) throws(Failure) -> Void
+  ) throws(Failure) -> [Value] {
+    let count = items.count
+    if count == 0 { return [] }
+    var failure: Failure?
+    let values = unsafe [Value](unsafeUninitializedCapacity: count) { memory, initialized in
+      let results = unsafe PartialResults(memory.baseAddress!)
+      do throws(Failure) {
+        try divide(0..<count, itemwise(grain), (items: items, results: results), piece) { _, _ in }
+        initialized = count
+      } catch {
+        results.release()
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return values
   }
 }
 
-/// Room for results that are written piece by piece, in any order.
+/// An array's memory, which is filled piece by piece, in any order.
 // SAFETY: each place is written by the one call that has its range; `filled` is guarded.
 @usableFromInline
 @safe final class PartialResults<Value>: @unchecked Sendable {
-  @usableFromInline let count: Int
   @usableFromInline let base: UnsafeMutablePointer<Value>
-  /// Which ranges hold results.
+  /// Which ranges hold values that must be released should another piece fail.
   @usableFromInline let filled = Guarded<[Range<Int>]>([])
 
   @inlinable
-  init(count: Int) {
-    self.count = count
-    unsafe base = .allocate(capacity: count)
-  }
+  init(_ base: UnsafeMutablePointer<Value>) { unsafe self.base = base }
 
-  @inlinable
-  deinit {
-    filled.withLock { ranges in
-      for range in ranges { unsafe (base + range.lowerBound).deinitialize(count: range.count) }
-    }
-    unsafe base.deallocate()
-  }
-
-  @inlinable
+  @inlinable @inline(__always)
   func fill<Items: RandomAccessCollection, Failure: Error>(
     _ range: Range<Int>, _ items: Items, _ transform: (Items.Element) throws(Failure) -> Value
   ) throws(Failure) {
@@ -72,16 +89,12 @@ extension ThreadPool {
       }
       items.formIndex(after: &index)
     }
-    filled.withLock { $0.append(range) }
+    if !_isPOD(Value.self) { filled.withLock { $0.append(range) } }
   }
 
-  /// All results; every place is filled.
+  /// After a piece has failed and the others have ended.
   @inlinable
-  func take() -> [Value] {
-    defer { filled.withLock { $0 = [] } }
-    return unsafe [Value](unsafeUninitializedCapacity: count) { memory, initialized in
-      if count > 0 { unsafe memory.baseAddress!.moveInitialize(from: base, count: count) }
-      initialized = count
-    }
+  func release() {
+    for range in filled.withLock({ $0 }) { unsafe (base + range.lowerBound).deinitialize(count: range.count) }
   }
 }

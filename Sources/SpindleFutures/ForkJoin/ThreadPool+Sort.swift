@@ -132,6 +132,14 @@ enum SortedRun {
   @inlinable
   init(_ base: UnsafeMutablePointer<Element>) { unsafe self.base = base }
 
+  /// Fills places that hold nothing yet with copies.
+  @inlinable
+  func initialize(from place: Int, to elements: [Element]) {
+    unsafe elements.withUnsafeBufferPointer { source in
+      if let first = source.baseAddress { unsafe (base + place).initialize(from: first, count: source.count) }
+    }
+  }
+
   /// The first place of the range for which `isBefore` is false.
   @inlinable
   func partition(_ range: Range<Int>, _ isBefore: (Int) -> Bool) -> Int {

@@ -116,6 +116,44 @@ import Testing
     #expect(counts.made.load(ordering: .relaxed) == counts.gone.load(ordering: .relaxed))
   }
 
+  @Test func `an error ends a map of a task, and what it had made is released`() async {
+    let counts = Counted.Counts()
+    let pool = ThreadPool(maxWorkers: 2)
+    await #expect(throws: Oops(number: 700)) {
+      try await pool.map(0..<1000, grain: 10) { (number) throws(Oops) -> Counted in
+        if number == 700 { throw Oops(number: 700) }
+        return Counted(counts)
+      }
+    }
+    await pool.shutdown()
+    #expect(counts.made.load(ordering: .relaxed) == counts.gone.load(ordering: .relaxed))
+  }
+
+  @Test func `an error ends a filter`() {
+    withThreadPool(maxWorkers: 2) { pool -> Void in
+      #expect(throws: Oops(number: 700)) {
+        try pool.filter(0..<1000, grain: 10) { (number) throws(Oops) in
+          if number == 700 { throw Oops(number: 700) }
+          return true
+        }
+      }
+    }
+  }
+
+  @Test func `an error ends a reduce, and no item after it in its piece is visited`() {
+    let last = Atomic<Int>(0)
+    withThreadPool(maxWorkers: 1) { pool -> Void in
+      #expect(throws: Oops(number: 5)) {
+        try pool.reduce(0..<8, 0, grain: 8, { (number) throws(Oops) in
+          last.store(number, ordering: .relaxed)
+          if number == 5 { throw Oops(number: 5) }
+          return number
+        }, +)
+      }
+    }
+    #expect(last.load(ordering: .relaxed) == 5)
+  }
+
   @Test(arguments: [1, 2, 4], sizes) func `sort sorts`(workers: Int, count: Int) {
     var random = SplitMix64(seed: UInt64(count))
     var numbers = (0..<count).map { _ in Int(random.next() % 1000) }
@@ -190,8 +228,18 @@ import Testing
     #expect(numbers == expected)
   }
 
+  @Test func `prefixSum combines from left to right`() {
+    var texts = (0..<5000).map { "\($0)," }
+    var text = ""
+    let expected = texts.map { text = String((text + $0).suffix(10)); return text }
+    withThreadPool(maxWorkers: 2) { pool in pool.prefixSum(&texts) { String(($0 + $1).suffix(10)) } }
+    #expect(texts == expected)
+  }
+
   @Test(arguments: [1, 2, 4], sizes) func `filter keeps the order`(workers: Int, count: Int) {
     withThreadPool(maxWorkers: workers) { pool in
+      #expect(pool.filter(0..<count) { _ in false } == [])
+      #expect(pool.filter((0..<count).map { "\($0)" }) { $0.count % 2 == 0 } == (0..<count).map { "\($0)" }.filter { $0.count % 2 == 0 })
       #expect(pool.filter(0..<count) { $0 % 3 == 0 } == (0..<count).filter { $0 % 3 == 0 })
     }
   }
