@@ -1,8 +1,19 @@
+/// Sorts a range of some elements, with others as room, into these or those: `SharedElements.sortRun`.
+@usableFromInline
+typealias SortLoop<Element> = @Sendable (SharedElements<Element>, SharedElements<Element>, Range<Int>, Bool) -> Void
+/// Merges two ranges into a third: `SharedElements.merge`.
+@usableFromInline
+typealias MergeLoop<Element> =
+  @Sendable (SharedElements<Element>, Range<Int>, Range<Int>, SharedElements<Element>, Int) -> Void
+
 /// Which element comes first: a type, so that the comparison is specialised wherever it is made.
 @usableFromInline
 protocol SortOrder<Element>: Sendable {
   associatedtype Element: Sendable
   func precedes(_ a: Element, _ b: Element) -> Bool
+  func sortRun(_ elements: SharedElements<Element>, _ other: SharedElements<Element>, _ range: Range<Int>, into: Bool)
+  func merge(
+    _ source: SharedElements<Element>, _ first: Range<Int>, _ second: Range<Int>, _ target: SharedElements<Element>, _ place: Int)
 
   /// Whether elements are numbers whose order is that of their keys.
   static var hasKeys: Bool { get }
@@ -10,6 +21,18 @@ protocol SortOrder<Element>: Sendable {
 }
 
 extension SortOrder {
+  @inlinable
+  func sortRun(_ elements: SharedElements<Element>, _ other: SharedElements<Element>, _ range: Range<Int>, into: Bool) {
+    elements.sortRun(other, range, into: into) { precedes($0, $1) }
+  }
+
+  @inlinable
+  func merge(
+    _ source: SharedElements<Element>, _ first: Range<Int>, _ second: Range<Int>, _ target: SharedElements<Element>, _ place: Int
+  ) {
+    source.merge(first, second, target, place) { precedes($0, $1) }
+  }
+
   @inlinable @inline(__always)
   static var hasKeys: Bool { false }
 
@@ -50,10 +73,31 @@ struct NaturalOrder<Element: Comparable & Sendable>: SortOrder {
 @usableFromInline
 struct OrderByClosure<Element: Sendable>: SortOrder {
   @usableFromInline let closure: @Sendable (Element, Element) -> Bool
+  @usableFromInline let sortLoop: SortLoop<Element>
+  @usableFromInline let mergeLoop: MergeLoop<Element>
 
   @inlinable
-  init(closure: @escaping @Sendable (Element, Element) -> Bool) { self.closure = closure }
+  init(
+    closure: @escaping @Sendable (Element, Element) -> Bool, sortLoop: @escaping SortLoop<Element>,
+    mergeLoop: @escaping MergeLoop<Element>
+  ) {
+    self.closure = closure
+    self.sortLoop = sortLoop
+    self.mergeLoop = mergeLoop
+  }
 
   @inlinable @inline(__always)
   func precedes(_ a: Element, _ b: Element) -> Bool { closure(a, b) }
+
+  @inlinable
+  func sortRun(_ elements: SharedElements<Element>, _ other: SharedElements<Element>, _ range: Range<Int>, into: Bool) {
+    sortLoop(elements, other, range, into)
+  }
+
+  @inlinable
+  func merge(
+    _ source: SharedElements<Element>, _ first: Range<Int>, _ second: Range<Int>, _ target: SharedElements<Element>, _ place: Int
+  ) {
+    mergeLoop(source, first, second, target, place)
+  }
 }

@@ -7,11 +7,13 @@ extension ThreadPool {
   /// A merge sort whose merges are divided too. O(n log n) comparisons; room for as many elements again while it runs. Integers
   /// in their own order are first spread over buckets by their leading bits, which takes the place of the upper merges.
   @available(*, noasync, message: "a task must not block its thread: use 'await pool.sort'")
-  @inlinable
+  @inlinable @inline(__always)
   public func sort<Element: Sendable>(
     _ array: inout [Element], by areInIncreasingOrder: @Sendable (Element, Element) -> Bool
   ) {
-    withoutActuallyEscaping(areInIncreasingOrder) { sort(&array, in: OrderByClosure(closure: $0)) }
+    sort(
+      &array, areInIncreasingOrder, { $0.sortRun($1, $2, into: $3, areInIncreasingOrder) },
+      { $0.merge($1, $2, $3, $4, areInIncreasingOrder) })
   }
 
   /// Sorts an array on all workers, smallest first.
@@ -20,30 +22,48 @@ extension ThreadPool {
   public func sort<Element: Sendable & Comparable>(_ array: inout [Element]) { sort(&array, in: NaturalOrder()) }
 
   /// The same for a task.
-  @inlinable
+  @inlinable @inline(__always)
   nonisolated(nonsending) public func sort<Element: Sendable>(
     _ array: inout [Element], by areInIncreasingOrder: @Sendable (Element, Element) -> Bool
   ) async {
-    // Moved out while the task waits: nobody can hold a pointer into a variable across a suspension.
-    let elements = consume array
-    array = []
-    array = await inside { () -> [Element] in
-      withoutActuallyEscaping(areInIncreasingOrder) { sorted(elements, in: OrderByClosure(closure: $0)) }
-    }
+    await sort(
+      &array, areInIncreasingOrder, { $0.sortRun($1, $2, into: $3, areInIncreasingOrder) },
+      { $0.merge($1, $2, $3, $4, areInIncreasingOrder) })
   }
 
   /// The same for a task.
   @inlinable
   nonisolated(nonsending) public func sort<Element: Sendable & Comparable>(_ array: inout [Element]) async {
-    let elements = consume array
+    // Moved out while the task waits: nobody can hold a pointer into a variable across a suspension.
+    var elements = consume array
     array = []
-    array = await inside { () -> [Element] in sorted(elements, in: NaturalOrder()) }
+    await inside { sort(&elements, in: NaturalOrder()) }
+    array = elements
+  }
+
+  /// Both loops call `precedes`; they come as closures of their own, so that it is compiled into them if it captures nothing.
+  @available(*, noasync)
+  @inlinable
+  func sort<Element: Sendable>(
+    _ array: inout [Element], _ precedes: @Sendable (Element, Element) -> Bool, _ sortRun: SortLoop<Element>, _ merge: MergeLoop<Element>
+  ) {
+    withoutActuallyEscaping(precedes) { precedes in
+      withoutActuallyEscaping(sortRun) { sortRun in
+        withoutActuallyEscaping(merge) { merge in
+          sort(&array, in: OrderByClosure(closure: precedes, sortLoop: sortRun, mergeLoop: merge))
+        }
+      }
+    }
   }
 
   @inlinable
-  func sorted<Order: SortOrder>(_ elements: consuming [Order.Element], in order: Order) -> [Order.Element] {
-    sort(&elements, in: order)
-    return elements
+  nonisolated(nonsending) func sort<Element: Sendable>(
+    _ array: inout [Element], _ precedes: @Sendable (Element, Element) -> Bool, _ sortRun: SortLoop<Element>, _ merge: MergeLoop<Element>
+  ) async {
+    var elements = consume array
+    array = []
+    await inside { sort(&elements, precedes, sortRun, merge) }
+    array = elements
   }
 
   @inlinable
@@ -70,21 +90,12 @@ extension ThreadPool {
     _ elements: SharedElements<Order.Element>, _ other: SharedElements<Order.Element>, _ range: Range<Int>, into: Bool,
     _ order: Order
   ) {
-    if range.count <= SortedRun.tiny {
-      elements.insertionSort(range) { order.precedes($0, $1) }
-      if into { unsafe (other.base + range.lowerBound).moveInitialize(from: elements.base + range.lowerBound, count: range.count) }
-      return
-    }
+    if range.count <= SortedRun.small { return order.sortRun(elements, other, range, into: into) }
     let middle = range.lowerBound + range.count / 2
     // The halves end in the array from which they are then merged.
-    if range.count <= SortedRun.small {
-      mergeSort(elements, other, range.lowerBound..<middle, into: !into, order)
-      mergeSort(elements, other, middle..<range.upperBound, into: !into, order)
-    } else {
-      _ = join(
-        { mergeSort(elements, other, range.lowerBound..<middle, into: !into, order) },
-        { mergeSort(elements, other, middle..<range.upperBound, into: !into, order) })
-    }
+    _ = join(
+      { mergeSort(elements, other, range.lowerBound..<middle, into: !into, order) },
+      { mergeSort(elements, other, middle..<range.upperBound, into: !into, order) })
     let (source, target) = into ? (elements, other) : (other, elements)
     merge(source, range.lowerBound..<middle, middle..<range.upperBound, target, range.lowerBound, order)
   }
@@ -96,7 +107,7 @@ extension ThreadPool {
     _ target: SharedElements<Order.Element>, _ place: Int, _ order: Order
   ) {
     if first.count + second.count <= SortedRun.small {
-      return source.merge(first, second, target, place) { order.precedes($0, $1) }
+      return order.merge(source, first, second, target, place)
     }
     // Cut the longer range in the middle, and the other where the same element would stand.
     let a: Int
@@ -150,6 +161,28 @@ enum SortedRun {
       if isBefore(middle) { low = middle + 1 } else { high = middle }
     }
     return low
+  }
+
+  /// Sorts the elements of a range by this thread alone, and leaves them here, or, with `into`, in `other`.
+  @inlinable @inline(__always)
+  func sortRun(_ other: SharedElements, _ range: Range<Int>, into: Bool, _ precedes: (Element, Element) -> Bool) {
+    var width = SortedRun.tiny
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: width) {
+      insertionSort(start..<min(start + width, range.upperBound), precedes)
+    }
+    var (source, target) = (self, other)
+    while width < range.count {
+      for start in stride(from: range.lowerBound, to: range.upperBound, by: 2 * width) {
+        let middle = min(start + width, range.upperBound)
+        source.merge(start..<middle, middle..<min(start + 2 * width, range.upperBound), target, start, precedes)
+      }
+      (source, target) = (target, source)
+      width *= 2
+    }
+    let last = unsafe into ? other.base : base
+    if unsafe source.base != last {
+      unsafe (last + range.lowerBound).moveInitialize(from: source.base + range.lowerBound, count: range.count)
+    }
   }
 
   /// Sorts a few elements in place, keeping the order of equal ones.

@@ -220,6 +220,14 @@ import Testing
     #expect(isStable)
   }
 
+  @Test(arguments: [1, 2, 4], sizes) func `sort sorts by a closure that captures something`(workers: Int, count: Int) {
+    let middle = count / 2
+    var numbers = (0..<count).map { ($0 * 7919) % max(count, 1) }
+    let expected = numbers.sorted { abs($0 - middle) < abs($1 - middle) }
+    withThreadPool(maxWorkers: workers) { pool in pool.sort(&numbers) { abs($0 - middle) < abs($1 - middle) } }
+    #expect(numbers == expected)
+  }
+
   @Test(arguments: [1, 2, 4], sizes) func `prefixSum sums up`(workers: Int, count: Int) {
     var numbers = (0..<count).map { $0 % 7 }
     var sum = 0
@@ -262,6 +270,9 @@ import Testing
     var numbers = (0..<50_000).map { ($0 * 7919) % 50_000 }
     await pool.sort(&numbers)
     #expect(numbers == Array(0..<50_000))
+    await pool.sort(&numbers) { $0 > $1 }
+    #expect(numbers == (0..<50_000).reversed())
+    numbers.reverse()
     #expect(await pool.map(numbers, grain: 100) { $0 + 1 } == Array(1...50_000))
     #expect(await pool.filter(numbers) { $0 < 10 } == Array(0..<10))
     #expect(await pool.reduce(numbers, 0, { $0 }, +) == 50_000 * 49_999 / 2)
