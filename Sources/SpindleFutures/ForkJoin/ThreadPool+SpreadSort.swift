@@ -83,7 +83,7 @@ extension ThreadPool {
     forEach(0..<Spread.buckets) { [starts] in
       let range = starts[$0]..<starts[$0 + 1]
       if Spread.digitwise.contains(range.count) {
-        other.sortDigits(range, spread, into: elements) { Order.key($0) }
+        other.sortDigits(range, spread, into: elements, Order.self)
       } else {
         mergeSort(other, elements, range, into: true, order)
       }
@@ -94,14 +94,17 @@ extension ThreadPool {
 extension SharedElements {
   /// Sorts the numbers of one bucket into `other`: by their last digit, then, keeping that order, by the one before it, and so on.
   /// A digit has 11 bits; the bits that a bucket's numbers have in common are left out.
-  @inlinable
-  func sortDigits(_ range: Range<Int>, _ spread: Spread, into other: SharedElements, _ key: (Element) -> UInt64) {
+  ///
+  /// Never inlined: it may end with copying memory. Swift 6.3.1 makes that a jump into `memmove`, also in the closure of a loop that may
+  /// throw, and forgets there to say that nothing was thrown.
+  @inlinable @inline(never)
+  func sortDigits<Order: SortOrder<Element>>(_ range: Range<Int>, _ spread: Spread, into other: SharedElements, _: Order.Type) {
     var (source, target) = unsafe (base, other.base)
     unsafe withUnsafeTemporaryAllocation(of: Int.self, capacity: 1 << Spread.digitBits) { places in
       var shift: UInt64 = 0
       while shift < spread.shift {
         func digit(_ element: Element) -> Int {
-          Int(truncatingIfNeeded: (key(element) &- spread.least) &>> shift & (1 << Spread.digitBits - 1))
+          Int(truncatingIfNeeded: (Order.key(element) &- spread.least) &>> shift & (1 << Spread.digitBits - 1))
         }
         unsafe places.initialize(repeating: 0)
         for index in range { unsafe places[digit(source[index])] += 1 }
