@@ -62,6 +62,7 @@ import Testing
     let pool = ThreadPool(maxWorkers: 1)
     let gate = Gate()
     pool.submit { gate.pass() }
+    gate.awaitArrivals()
     let futures = (0..<100).map { _ in
       let captured = Live(count)
       return pool.submit({ $0.count === captured.count }, Live(count))
