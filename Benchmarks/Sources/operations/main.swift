@@ -141,7 +141,7 @@ let operations = [
     for _ in 0..<$0 { _ = try! pool.submit { 1 }.result() }
   },
   Operation("submit-argument", "ThreadPool: submit a function with a number, and result", blocksAtMost: 1 + rarely) {
-    for number in 0..<$0 { _ = try! pool.submit(same, number).result() }
+    for number in 0..<$0 { _ = try! pool.submit({ $0 }, number).result() }
   },
   // Many in line at once, as a server has them.
   Operation("submit-1000", "ThreadPool: submit 1000, then read the results", blocksAtMost: 1 + rarely) {
