@@ -46,16 +46,9 @@ final class CallFuture<Argument: Sendable, Value: Sendable>: Future<Value>, @unc
     return unsafe spindle_untyped(address).assumingMemoryBound(to: Argument.self)
   }
 
-  /// The function of a future that has just left `pending`.
-  @inlinable @inline(__always)
-  final func takeFunction() -> Function {
-    var closure = unsafe (words[0], captures)
-    return unsafe withUnsafeMutablePointer(to: &closure) { unsafe spindle_untyped($0).assumingMemoryBound(to: Function.self).move() }
-  }
-
   @inlinable
   override func doWork() {
-    publish(outcome { try unsafe takeFunction().body(argumentPlace.move()) })
+    publish(outcome { try unsafe take(Function.self).body(argumentPlace.move()) })
   }
 
   override func dropArgument() { unsafe argumentPlace.deinitialize(count: 1) }

@@ -49,7 +49,7 @@ public class Future<Value: Sendable>: AnyFuture, @unchecked Sendable {
 
   /// By itself and never overridden, so that it is specialised where the future is made.
   @inlinable @inline(__always)
-  final func doClosure() { publish(outcome { try takeWork().body() }) }
+  final func doClosure() { publish(outcome { try take(Work.self).body() }) }
 
   /// Does the work and writes what comes of it. What `work` takes out of the future is released when this returns: before the end
   /// is published.

@@ -66,6 +66,13 @@ extension AnyFuture {
   @inlinable @inline(__always)
   final var captures: UInt { unsafe words[2] & ~FutureContent.keptBit }
 
+  /// The closure or function of a future that has just left `pending`, as what was laid there.
+  @inlinable @inline(__always)
+  final func take<Closure>(_: Closure.Type) -> Closure {
+    var closure = unsafe (words[0], captures)
+    return unsafe withUnsafeMutablePointer(to: &closure) { unsafe spindle_untyped($0).assumingMemoryBound(to: Closure.self).move() }
+  }
+
   /// Does the work of a future that has just left `pending`.
   @inline(__always)
   final func run() {
@@ -111,13 +118,6 @@ extension Future {
 
     @inlinable @inline(__always)
     init(_ body: consuming @escaping () throws -> Value) { self.body = consume body }
-  }
-
-  /// The work of a future that has just left `pending`.
-  @inlinable @inline(__always)
-  final func takeWork() -> Work {
-    var closure = unsafe (words[0], captures)
-    return unsafe withUnsafeMutablePointer(to: &closure) { unsafe spindle_untyped($0).assumingMemoryBound(to: Work.self).move() }
   }
 
   @inlinable @inline(__always)
