@@ -66,24 +66,68 @@ import Synchronization
 
   // MARK: One attempt
 
-  /// Moves the element into the queue if it can be done at once.
+  /// Moves the element into the queue if it can be done at once. Who may wait is told to somewhat too early, and looks again.
   @inlinable @inline(__always)
-  final func attemptPut(_ item: inout Element?) -> Attempt {
+  final func attemptPut(_ item: inout Element?, mayWait: Bool = false) -> Attempt {
     switch unsafe state.pointee.kind {
-    case .slots: unsafe Slots(state).put(&item)
+    case .slots: unsafe Slots(state).put(&item, mayWait: mayWait)
     case .blocks: unsafe Blocks(state).put(&item)
     case .locked: unsafe store!.put(&item, state.pointee)
     }
   }
 
-  /// Moves the next element out of the queue if it can be done at once.
+  /// Moves the next element out of the queue if it can be done at once. Who may wait is told to somewhat too early, and looks again.
   @inlinable @inline(__always)
-  final func attemptTake(_ item: inout Element?) -> Attempt {
+  final func attemptTake(_ item: inout Element?, mayWait: Bool = false) -> Attempt {
     switch unsafe state.pointee.kind {
-    case .slots: unsafe Slots(state).take(&item)
+    case .slots: unsafe Slots(state).take(&item, mayWait: mayWait)
     case .blocks: unsafe Blocks(state).take(&item)
     case .locked: unsafe store!.take(&item, state.pointee)
     }
+  }
+
+  // MARK: What who waits looks at before the next attempt
+  //
+  // An attempt that fails has read the position that the other side writes with each element, and so takes its line away. Where elements
+  // change hands one by one, it then has to come back before the next can: a ring of one element passed on a third as many. So who waits
+  // looks at the slot alone. After a batch the attempt finds more than one, and what it reads is worth it.
+
+  /// Whether an attempt to put might succeed.
+  @inlinable
+  package final func mayPut(after batch: UInt) -> Bool {
+    switch unsafe state.pointee.kind {
+    case .slots: unsafe batch > 1 || Slots<Element>(state).isNextEmpty || state.pointee.isClosing.load(ordering: .relaxed)
+    case .blocks: true
+    case .locked: unsafe state.pointee.looksPuttable
+    }
+  }
+
+  /// Whether an attempt to take might succeed.
+  @inlinable
+  package final func mayTake(after batch: UInt) -> Bool {
+    switch unsafe state.pointee.kind {
+    case .slots: unsafe batch > 1 || Slots<Element>(state).isNextFull || state.pointee.isClosing.load(ordering: .relaxed)
+    case .blocks: true
+    case .locked: unsafe state.pointee.looksTakeable
+    }
+  }
+
+  /// An attempt to put that is made as soon as a few glances have seen room; else `.mustWait`.
+  @inlinable @inline(__always)
+  final func glanceAndPut(_ item: inout Element?, after batch: UInt) -> Attempt {
+    guard unsafe state.pointee.kind == .slots && batch <= 1,
+      SpinPolicy.glance({ unsafe Slots<Element>(state).isNextEmpty && !state.pointee.room.isReserved })
+    else { return .mustWait }
+    return attemptPut(&item)
+  }
+
+  /// An attempt to take that is made as soon as a few glances have seen an element; else `.mustWait`.
+  @inlinable @inline(__always)
+  final func glanceAndTake(_ item: inout Element?, after batch: UInt) -> Attempt {
+    guard unsafe state.pointee.kind == .slots && batch <= 1,
+      SpinPolicy.glance({ unsafe Slots<Element>(state).isNextFull && !state.pointee.elements.isReserved })
+    else { return .mustWait }
+    return attemptTake(&item)
   }
 
   /// Destroys what is in the queue, outside of any lock. Returns how many there were.

@@ -27,11 +27,11 @@ package enum Attempt {
 /// the queue is shut down: one load tells a put where to go and that it may.
 @usableFromInline
 @safe package struct QueueState: ~Copyable, Sendable {
+  @usableFromInline typealias Gap10 = (
+    UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
+  )
   @usableFromInline typealias Gap11 = (
     UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
-  )
-  @usableFromInline typealias Gap12 = (
-    UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
   )
   @usableFromInline typealias Gap13 = (
     UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt, UInt
@@ -43,8 +43,10 @@ package enum Attempt {
   @usableFromInline
   package enum Kind: UInt, Sendable { case slots, blocks, locked }
 
-  // Read only.
+  // Read only, until the end.
   @usableFromInline let kind: Kind
+  /// Whether the queue is shut down, for who would rather not look at `tail`. Set after its bit, which decides.
+  @usableFromInline let isClosing = Atomic<Bool>(false)
   /// 0: no bound.
   @usableFromInline let capacity: Int
   /// Kind `slots`: how far positions of two laps are apart, a power of two of at least `capacity`, shifted like them.
@@ -54,18 +56,18 @@ package enum Attempt {
   // Producers write.
   @usableFromInline let tail = Atomic<UInt>(0)
   @usableFromInline let tailBlock = Atomic<UInt>(0)
-  private let putsPerWait = BatchCount()
+  @usableFromInline let putsPerWait = BatchCount()
   @usableFromInline let putRun = ProcessorRun()
-  private let gap1: Gap12 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  private let gap1: Gap11 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
   // Consumers write.
   @usableFromInline let head = Atomic<UInt>(0)
   @usableFromInline let headBlock = Atomic<UInt>(0)
   /// Kind `blocks`: the tail that a consumer saw last, so there are elements up to here and the tail need not be read.
   @usableFromInline let horizon = Atomic<UInt>(0)
-  private let takesPerWait = BatchCount()
+  @usableFromInline let takesPerWait = BatchCount()
   @usableFromInline let takeRun = ProcessorRun()
-  private let gap2: Gap11 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  private let gap2: Gap10 = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
   /// Those who wait for an element.
   @usableFromInline package let elements = ParkingSpot()
@@ -102,7 +104,9 @@ package enum Attempt {
   private func number(_ position: UInt) -> UInt {
     let bare = position & ~Self.shutBit
     switch kind {
-    case .slots: return bare / lap * UInt(capacity) + bare % lap / 2
+    case .slots:
+      // A lap is a power of two; a division would take as long as an element takes to change hands.
+      return bare &>> UInt(truncatingIfNeeded: lap.trailingZeroBitCount) &* UInt(capacity) &+ (bare & (lap &- 1)) &>> 1
     case .blocks: return BlockPosition(raw: bare).number
     case .locked: return bare / 2
     }
@@ -128,6 +132,21 @@ package enum Attempt {
   package func batchTaken() -> UInt { takesPerWait.next(number(head.load(ordering: .relaxed))) }
 
   package var isShutDown: Bool { tail.load(ordering: .sequentiallyConsistent) & Self.shutBit != 0 }
+
+  // MARK: For who waits
+
+  /// Whether a put would probably find room, for an inside whose attempts take a lock.
+  @usableFromInline
+  var looksPuttable: Bool {
+    capacity == 0 || isClosing.load(ordering: .relaxed)
+      || Int((tail.load(ordering: .relaxed) &- head.load(ordering: .relaxed)) &>> 1) < capacity
+  }
+
+  /// Whether a take would probably find an element. The same.
+  @usableFromInline
+  var looksTakeable: Bool {
+    isClosing.load(ordering: .relaxed) || tail.load(ordering: .relaxed) != head.load(ordering: .relaxed)
+  }
 
   // MARK: Tasks
 
@@ -162,7 +181,10 @@ package enum Attempt {
   }
 
   /// From now on puts are refused. Whoever calls this then wakes those who wait.
-  package func close() { tail.bitwiseOr(Self.shutBit, ordering: .sequentiallyConsistent) }
+  package func close() {
+    tail.bitwiseOr(Self.shutBit, ordering: .sequentiallyConsistent)
+    isClosing.store(true, ordering: .relaxed)
+  }
 }
 
 /// Whether the same processor has come by several times in a row. Then what it needs next may be fetched ahead; where two processors

@@ -22,7 +22,7 @@ extension AnyFuture {
 
   /// Most ends come while we look: only who must sleep makes the extras.
   private final func sleep(until deadline: Deadline) -> Bool {
-    var spin = SpinPolicy()
+    var spin = SpinPolicy(glances: true)
     while spin.pauseOrYield() {
       if isDone { return true }
     }

@@ -4,8 +4,13 @@ import Synchronization
 @usableFromInline
 package struct BatchCount: ~Copyable, Sendable {
   private let last = Atomic<UInt>(0)
+  private let size = Atomic<UInt>(0)
 
   package init() {}
+
+  /// Whether one was used between the last two waits, or none: it changes hands one by one.
+  @usableFromInline
+  package var isSingle: Bool { size.load(ordering: .relaxed) <= 1 }
 
   /// For who has to wait; `now` counts all that was used so far.
   ///
@@ -13,6 +18,8 @@ package struct BatchCount: ~Copyable, Sendable {
   package func next(_ now: UInt) -> UInt {
     let before = last.load(ordering: .relaxed)
     last.store(now, ordering: .relaxed)
-    return now > before ? now - before : 0
+    let size = now > before ? now - before : 0
+    self.size.store(size, ordering: .relaxed)
+    return size
   }
 }

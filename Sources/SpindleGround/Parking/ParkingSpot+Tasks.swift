@@ -20,13 +20,13 @@ extension ParkingSpot {
   package func waitOn(
     _ purpose: StaticString, owner: AnyObject & Sendable, until deadline: Deadline = .never, parties: Int = 2,
     batch: UInt? = nil, isShared: Bool = false, isolation: isolated (any Actor)? = #isolation,
-    onListing: () -> Void = {}, attempt: () -> Bool
+    onListing: () -> Void = {}, isPromising: () -> Bool = { true }, attempt: () -> Bool
   ) async throws(CancellationError) -> Bool {
     if deadline == .immediate { return false }
     if Task.isCancelled { throw CancellationError() }
-    var pauses = SpinPolicy(parties: parties, batch: batch)
+    var pauses = SpinPolicy(parties: parties, batch: batch, glances: true)
     while !isReserved, pauses.pause() {
-      if attempt() { return true }
+      if isPromising(), attempt() { return true }
     }
     let waiter = Waiter()
     let record = WaitReport.begin(purpose, waiter, isTask: true)

@@ -20,14 +20,15 @@ extension ParkingSpot {
   /// The same for whoever has just tried in vain, or stood back for a reservation.
   ///
   /// To try once more at once would be too early, and take the line away from the one who could help. `onListing` runs each time
-  /// between S2 and S3, for an owner whose wakers look elsewhere than at this spot.
+  /// between S2 and S3, for an owner whose wakers look elsewhere than at this spot. `isPromising` is asked before each attempt that is
+  /// made only because it might succeed: false where a look that costs less than the attempt says that it would not.
   @inline(never) @usableFromInline
   package func waitOn(
     _ purpose: StaticString, until deadline: Deadline = .never, parties: Int = 2, batch: UInt? = nil,
-    isShared: Bool = false, onListing: () -> Void = {}, attempt: () -> Bool
+    isShared: Bool = false, onListing: () -> Void = {}, isPromising: () -> Bool = { true }, attempt: () -> Bool
   ) -> Bool {
     if deadline == .immediate { return false }
-    if spin(parties, batch, attempt) { return true }
+    if spin(parties, batch, glances: true, isPromising, attempt) { return true }
     let waiter = Waiter()
     let record = WaitReport.begin(purpose, waiter)
     defer { WaitReport.end(record) }
@@ -45,7 +46,7 @@ extension ParkingSpot {
       }
       if !waiter.sleep(until: deadline, spinning: false), remove(waiter) { return false }  // S5
       waiter.reset()
-      if attempt() || spin(parties, nil, attempt) { return true }
+      if attempt() || spin(parties, nil, glances: false, isPromising, attempt) { return true }
       if deadline.hasPassed { return false }
       overtaken += 1
     }
@@ -90,10 +91,12 @@ extension ParkingSpot {
     }
   }
 
-  private func spin(_ parties: Int, _ batch: UInt?, _ attempt: () -> Bool) -> Bool {
-    var spin = SpinPolicy(parties: parties, batch: batch)
+  private func spin(
+    _ parties: Int, _ batch: UInt?, glances: Bool, _ isPromising: () -> Bool, _ attempt: () -> Bool
+  ) -> Bool {
+    var spin = SpinPolicy(parties: parties, batch: batch, glances: glances)
     while !isReserved, spin.pauseOrYield() {
-      if !isReserved, attempt() { return true }
+      if isPromising(), !isReserved, attempt() { return true }
     }
     return false
   }

@@ -50,7 +50,7 @@ extension BlockingQueue where Element: ~Copyable {
   final func get(until deadline: Deadline) throws(QueueError) -> sending Element {
     var item: Element?
     let linesUp = unsafe deadline != .immediate && state.pointee.elements.isReserved
-    var result = linesUp ? Attempt.mustWait : attemptTake(&item)
+    var result = linesUp ? Attempt.mustWait : attemptTake(&item, mayWait: deadline != .immediate)
     if result == .mustWait, deadline != .immediate { result = waitToGet(&item, until: deadline) }
     if let error = result.error(waiting: .empty) { throw error }
     return item.take()!
@@ -60,10 +60,11 @@ extension BlockingQueue where Element: ~Copyable {
   nonisolated(nonsending) final func get(until deadline: Deadline) async throws -> sending Element {
     var parcel = Parcel<Element>()
     let linesUp = unsafe deadline != .immediate && state.pointee.elements.isReserved
-    var result = linesUp ? Attempt.mustWait : attemptTake(&parcel.element)
+    var result = linesUp ? Attempt.mustWait : attemptTake(&parcel.element, mayWait: deadline != .immediate)
     if result == .mustWait, deadline != .immediate {
+      let batch = unsafe state.pointee.batchTaken()
       _ = try await unsafe state.pointee.elements.waitOn(
-        "an element of a queue", owner: self, until: deadline, batch: state.pointee.batchTaken()
+        "an element of a queue", owner: self, until: deadline, batch: batch, isPromising: { mayTake(after: batch) }
       ) {
         result = attemptTake(&parcel.element)
         return result != .mustWait
@@ -75,8 +76,12 @@ extension BlockingQueue where Element: ~Copyable {
 
   @inlinable @inline(never)
   final func waitToGet(_ item: inout Element?, until deadline: Deadline) -> Attempt {
-    var result = Attempt.mustWait
-    _ = unsafe state.pointee.elements.waitOn("an element of a queue", until: deadline, batch: state.pointee.batchTaken()) {
+    let batch = unsafe state.pointee.batchTaken()
+    var result = glanceAndTake(&item, after: batch)
+    if result != .mustWait { return result }
+    _ = unsafe state.pointee.elements.waitOn(
+      "an element of a queue", until: deadline, batch: batch, isPromising: { mayTake(after: batch) }
+    ) {
       result = attemptTake(&item)
       return result != .mustWait
     }

@@ -50,7 +50,7 @@ extension BlockingQueue where Element: ~Copyable {
   final func put(_ item: consuming sending Element, until deadline: Deadline) throws(QueueError) {
     var item: Element? = consume item
     let linesUp = unsafe deadline != .immediate && state.pointee.room.isReserved
-    var result = linesUp ? Attempt.mustWait : attemptPut(&item)
+    var result = linesUp ? Attempt.mustWait : attemptPut(&item, mayWait: deadline != .immediate)
     if result == .mustWait, deadline != .immediate { result = waitToPut(&item, until: deadline) }
     if let error = result.error(waiting: .full) { throw error }
   }
@@ -59,10 +59,11 @@ extension BlockingQueue where Element: ~Copyable {
   nonisolated(nonsending) final func put(_ item: consuming sending Element, until deadline: Deadline) async throws {
     var item: Element? = consume item
     let linesUp = unsafe deadline != .immediate && state.pointee.room.isReserved
-    var result = linesUp ? Attempt.mustWait : attemptPut(&item)
+    var result = linesUp ? Attempt.mustWait : attemptPut(&item, mayWait: deadline != .immediate)
     if result == .mustWait, deadline != .immediate {
+      let batch = unsafe state.pointee.batchPut()
       _ = try await unsafe state.pointee.room.waitOn(
-        "room in a queue", owner: self, until: deadline, batch: state.pointee.batchPut()
+        "room in a queue", owner: self, until: deadline, batch: batch, isPromising: { mayPut(after: batch) }
       ) {
         result = attemptPut(&item)
         return result != .mustWait
@@ -73,8 +74,12 @@ extension BlockingQueue where Element: ~Copyable {
 
   @inlinable @inline(never)
   final func waitToPut(_ item: inout Element?, until deadline: Deadline) -> Attempt {
-    var result = Attempt.mustWait
-    _ = unsafe state.pointee.room.waitOn("room in a queue", until: deadline, batch: state.pointee.batchPut()) {
+    let batch = unsafe state.pointee.batchPut()
+    var result = glanceAndPut(&item, after: batch)
+    if result != .mustWait { return result }
+    _ = unsafe state.pointee.room.waitOn(
+      "room in a queue", until: deadline, batch: batch, isPromising: { mayPut(after: batch) }
+    ) {
       result = attemptPut(&item)
       return result != .mustWait
     }

@@ -41,18 +41,31 @@ import Synchronization
     capacity > 0 && capacity <= limit / SlotLayout<Element>.stride
   }
 
+  /// The slot at a position, and the lap that the position is in. `lap`, the length of one, is handed in: read once, before the claim.
   @inlinable @inline(__always)
-  func put(_ item: inout Element?) -> Attempt {
+  func place(_ position: UInt, lap: UInt) -> (slot: Slot<Element>, thisLap: UInt) {
+    let offset = position & (lap &- 1)
+    return unsafe (Slot(base, Int(offset &>> 1)), position &- offset)
+  }
+
+  /// The position after that one.
+  @inlinable @inline(__always)
+  func following(_ position: UInt, in thisLap: UInt, lap: UInt) -> UInt {
+    let isLast = unsafe position &- thisLap &+ 2 == UInt(bitPattern: state.pointee.capacity) &<< 1
+    return isLast ? thisLap &+ lap : position &+ 2
+  }
+
+  /// `mayWait`: the caller waits if it must, and then looks again. So where elements change hands one by one nothing but the slot is
+  /// read, and `.mustWait` says no more than that it was not empty: see "Who may wait" in PROTOCOL.md.
+  @inlinable @inline(__always)
+  func put(_ item: inout Element?, mayWait: Bool = false) -> Attempt {
     let lap = unsafe state.pointee.lap
     var contention = Contention()
     var tail = unsafe state.pointee.tail.load(ordering: .relaxed)  // P1; P3 verifies it
     while tail & QueueState.shutBit == 0 {
-      let offset = tail & (lap &- 1)
-      let slot = unsafe Slot<Element>(base, Int(offset &>> 1))
-      let thisLap = tail &- offset
+      let (slot, thisLap) = place(tail, lap: lap)
       if slot.load() == thisLap {  // P2
-        let isLast = unsafe offset &+ 2 == UInt(bitPattern: state.pointee.capacity) &<< 1
-        let next = isLast ? thisLap &+ lap : tail &+ 2
+        let next = following(tail, in: thisLap, lap: lap)
         let claimed = unsafe state.pointee.tail.weakCompareExchange(
           expected: tail, desired: next, ordering: .sequentiallyConsistent).exchanged  // P3
         guard claimed else {
@@ -65,24 +78,23 @@ import Synchronization
         unsafe state.pointee.elements.wake()  // P6
         return .done
       }
+      if unsafe mayWait && state.pointee.putsPerWait.isSingle { return .mustWait }
       guard let newer = newTail(after: tail) else { return .mustWait }
       tail = newer
     }
     return .shutDown
   }
 
+  /// `mayWait`: as for `put`.
   @inlinable @inline(__always)
-  func take(_ item: inout Element?) -> Attempt {
+  func take(_ item: inout Element?, mayWait: Bool = false) -> Attempt {
     let lap = unsafe state.pointee.lap
     var contention = Contention()
     var head = unsafe state.pointee.head.load(ordering: .relaxed)  // C1; C3 verifies it
     while true {
-      let offset = head & (lap &- 1)
-      let slot = unsafe Slot<Element>(base, Int(offset &>> 1))
-      let thisLap = head &- offset
+      let (slot, thisLap) = place(head, lap: lap)
       if slot.load() == thisLap | 1 {  // C2
-        let isLast = unsafe offset &+ 2 == UInt(bitPattern: state.pointee.capacity) &<< 1
-        let next = isLast ? thisLap &+ lap : head &+ 2
+        let next = following(head, in: thisLap, lap: lap)
         let claimed = unsafe state.pointee.head.weakCompareExchange(
           expected: head, desired: next, ordering: .sequentiallyConsistent).exchanged  // C3
         guard claimed else {
@@ -95,10 +107,27 @@ import Synchronization
         unsafe state.pointee.room.wake()  // C6
         return .done
       }
+      if unsafe mayWait && state.pointee.takesPerWait.isSingle && !state.pointee.isClosing.load(ordering: .relaxed) {
+        return .mustWait
+      }
       let tail = unsafe state.pointee.tail.load(ordering: .sequentiallyConsistent)
       if tail & ~QueueState.shutBit == head { return tail == head ? .mustWait : .shutDown }
       head = newHead(after: head)
     }
+  }
+
+  /// Whether the slot at the tail is empty: reads nothing that consumers write but this slot.
+  @inlinable @inline(__always)
+  var isNextEmpty: Bool {
+    let (slot, thisLap) = unsafe place(state.pointee.tail.load(ordering: .relaxed), lap: state.pointee.lap)
+    return slot.load() == thisLap
+  }
+
+  /// Whether the slot at the head is full: reads nothing that producers write but this slot.
+  @inlinable @inline(__always)
+  var isNextFull: Bool {
+    let (slot, thisLap) = unsafe place(state.pointee.head.load(ordering: .relaxed), lap: state.pointee.lap)
+    return slot.load() == thisLap | 1
   }
 
   /// The slot at the tail was not empty. nil: because the queue is full. Else the tail has moved, or a consumer is
@@ -106,14 +135,12 @@ import Synchronization
   @inlinable @inline(never)
   func newTail(after tail: UInt) -> UInt? {
     var backoff = Backoff()
-    let lap = unsafe state.pointee.lap
-    let slot = unsafe Slot<Element>(base, Int((tail & (lap &- 1)) &>> 1))
-    let thisLap = tail & ~(lap &- 1)
+    let (slot, thisLap) = unsafe place(tail, lap: state.pointee.lap)
     while true {
       let head = unsafe state.pointee.head.load(ordering: .sequentiallyConsistent)
       let now = unsafe state.pointee.tail.load(ordering: .relaxed)
       if now != tail || slot.load() == thisLap { return now }
-      if head == tail &- lap { return nil }
+      if unsafe head == tail &- state.pointee.lap { return nil }
       backoff.pause()
     }
   }
@@ -123,9 +150,7 @@ import Synchronization
   @inlinable @inline(never)
   func newHead(after head: UInt) -> UInt {
     var backoff = Backoff()
-    let lap = unsafe state.pointee.lap
-    let slot = unsafe Slot<Element>(base, Int((head & (lap &- 1)) &>> 1))
-    let thisLap = head & ~(lap &- 1)
+    let (slot, thisLap) = unsafe place(head, lap: state.pointee.lap)
     while true {
       let now = unsafe state.pointee.head.load(ordering: .relaxed)
       if now != head || slot.load() == thisLap | 1 { return now }
