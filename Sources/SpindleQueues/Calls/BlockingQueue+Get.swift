@@ -63,11 +63,14 @@ extension BlockingQueue where Element: ~Copyable {
     var result = linesUp ? Attempt.mustWait : attemptTake(&parcel.element, mayWait: deadline != .immediate)
     if result == .mustWait, deadline != .immediate {
       let batch = unsafe state.pointee.batchTaken()
-      _ = try await unsafe state.pointee.elements.waitOn(
-        "an element of a queue", owner: self, until: deadline, batch: batch, isPromising: { mayTake(after: batch) }
-      ) {
-        result = attemptTake(&parcel.element)
-        return result != .mustWait
+      result = glanceAndTake(&parcel.element, after: batch)
+      if result == .mustWait {
+        _ = try await unsafe state.pointee.elements.waitOn(
+          "an element of a queue", owner: self, until: deadline, batch: batch, isPromising: { mayTake(after: batch) }
+        ) {
+          result = attemptTake(&parcel.element)
+          return result != .mustWait
+        }
       }
     }
     if let error = result.error(waiting: .empty) { throw error }

@@ -62,11 +62,14 @@ extension BlockingQueue where Element: ~Copyable {
     var result = linesUp ? Attempt.mustWait : attemptPut(&item, mayWait: deadline != .immediate)
     if result == .mustWait, deadline != .immediate {
       let batch = unsafe state.pointee.batchPut()
-      _ = try await unsafe state.pointee.room.waitOn(
-        "room in a queue", owner: self, until: deadline, batch: batch, isPromising: { mayPut(after: batch) }
-      ) {
-        result = attemptPut(&item)
-        return result != .mustWait
+      result = glanceAndPut(&item, after: batch)
+      if result == .mustWait {
+        _ = try await unsafe state.pointee.room.waitOn(
+          "room in a queue", owner: self, until: deadline, batch: batch, isPromising: { mayPut(after: batch) }
+        ) {
+          result = attemptPut(&item)
+          return result != .mustWait
+        }
       }
     }
     if let error = result.error(waiting: .full) { throw error }
