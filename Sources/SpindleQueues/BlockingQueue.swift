@@ -66,7 +66,8 @@ import Synchronization
 
   // MARK: One attempt
 
-  /// Moves the element into the queue if it can be done at once. Who may wait is told to somewhat too early, and looks again.
+  /// Moves the element into the queue if it can be done at once. With `mayWait` the answer may be `.mustWait` a little too early: for callers
+  /// that then wait, and look again.
   @inlinable @inline(__always)
   final func attemptPut(_ item: inout Element?, mayWait: Bool = false) -> Attempt {
     switch unsafe state.pointee.kind {
@@ -76,7 +77,7 @@ import Synchronization
     }
   }
 
-  /// Moves the next element out of the queue if it can be done at once. Who may wait is told to somewhat too early, and looks again.
+  /// Moves the next element out of the queue if it can be done at once. `mayWait`: as for `attemptPut`.
   @inlinable @inline(__always)
   final func attemptTake(_ item: inout Element?, mayWait: Bool = false) -> Attempt {
     switch unsafe state.pointee.kind {

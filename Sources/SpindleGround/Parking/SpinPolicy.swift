@@ -62,8 +62,8 @@ package struct SpinPolicy {
   private static var wakeUpRounds: Int { 80 }
 
   /// `parties`: how many threads or tasks must act, the caller included, until there is no need to wait. `batch`: how much
-  /// of what is waited for was used since the last wait for it, where that is known. `glances`: whether a look is worth glances, where
-  /// there is no batch that says it.
+  /// of what is waited for was used since the last wait for it, where that is known. `glances`: whether to begin with them where there is
+  /// no batch that says so.
   @inline(__always)
   package init(parties: Int = 2, batch: UInt? = nil, glances: Bool = false) {
     let mayGiveWay = batch == nil || batch! >= Self.largeBatch
