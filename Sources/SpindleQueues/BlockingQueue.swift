@@ -96,8 +96,9 @@ import Synchronization
   /// Whether an attempt to put might succeed.
   @inlinable
   package final func mayPut(after batch: UInt) -> Bool {
-    switch unsafe state.pointee.kind {
-    case .slots: unsafe batch > 1 || Slots<Element>(state).isNextEmpty || state.pointee.isClosing.load(ordering: .relaxed)
+    if unsafe state.pointee.isClosing.load(ordering: .relaxed) { return true }
+    return switch unsafe state.pointee.kind {
+    case .slots: unsafe batch > 1 || Slots<Element>(state).isNextEmpty
     case .blocks: true
     case .locked: unsafe state.pointee.looksPuttable
     }
@@ -106,8 +107,9 @@ import Synchronization
   /// Whether an attempt to take might succeed.
   @inlinable
   package final func mayTake(after batch: UInt) -> Bool {
-    switch unsafe state.pointee.kind {
-    case .slots: unsafe batch > 1 || Slots<Element>(state).isNextFull || state.pointee.isClosing.load(ordering: .relaxed)
+    if unsafe state.pointee.isClosing.load(ordering: .relaxed) { return true }
+    return switch unsafe state.pointee.kind {
+    case .slots: unsafe batch > 1 || Slots<Element>(state).isNextFull
     case .blocks: true
     case .locked: unsafe state.pointee.looksTakeable
     }

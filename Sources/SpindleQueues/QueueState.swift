@@ -138,14 +138,13 @@ package enum Attempt {
   /// Whether a put would probably find room, for an inside whose attempts take a lock.
   @usableFromInline
   var looksPuttable: Bool {
-    capacity == 0 || isClosing.load(ordering: .relaxed)
-      || Int((tail.load(ordering: .relaxed) &- head.load(ordering: .relaxed)) &>> 1) < capacity
+    capacity == 0 || Int((tail.load(ordering: .relaxed) &- head.load(ordering: .relaxed)) &>> 1) < capacity
   }
 
   /// Whether a take would probably find an element. The same.
   @usableFromInline
   var looksTakeable: Bool {
-    isClosing.load(ordering: .relaxed) || tail.load(ordering: .relaxed) != head.load(ordering: .relaxed)
+    tail.load(ordering: .relaxed) != head.load(ordering: .relaxed)
   }
 
   // MARK: Tasks
